@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service.cli.output import stderr_console
 from service.regions.selection import Selection
@@ -35,7 +35,7 @@ class ProgressBar:
             console=console,
             transient=True,
         )
-        self._task: TaskID | None = None
+        self._task = self._progress.add_task("", total=None, visible=False)
         self._servers = 0
 
     def __enter__(self) -> ProgressBar:
@@ -47,13 +47,13 @@ class ProgressBar:
 
     def planned(self, selection: Selection, accounts: int) -> None:
         """Start the bar with the number of scopes to scan."""
-        self._task = self._progress.add_task(f"{accounts} accounts", total=len(selection.scopes))
+        description, total = f"{accounts} accounts", len(selection.scopes)
+        self._progress.update(self._task, description=description, total=total, visible=True)
 
     def scanned(self, result: ScopeResult) -> None:
         """Count one finished scope."""
         self._servers += result.servers
-        if self._task is not None:
-            self._progress.update(self._task, advance=1, description=f"{self._servers} servers")
+        self._progress.update(self._task, advance=1, description=f"{self._servers} servers")
 
 
 class ProgressLog:

@@ -120,17 +120,13 @@ class IdentityStore:
         return TrustPolicy.parse(role.trust_policy).trusts(self._hub_root, context)
 
     def store_session(self, call: Call, response: Response) -> None:
-        """Store the session that a successful AssumeRole has issued, by its access key."""
-        issued = _ISSUED_KEY.search(response.body)
-        match = _ROLE_ARN.fullmatch(call.form.get("RoleArn", ""))
-        if issued is None or match is None:
-            return
-        partition, account_id, name = call.form["RoleArn"].split(":")[1], match[1], match[2].rpartition("/")[2]
-        arn = f"arn:{partition}:sts::{account_id}:assumed-role/{name}/{call.form.get('RoleSessionName', '')}"
+        """Store the session that an AssumeRole which `check_assume_role` let through has issued, by its access key."""
+        _, partition, _, _, account_id, role = call.form["RoleArn"].split(":", 5)
+        name, session_name = role.rpartition("/")[2], call.form["RoleSessionName"]
+        arn = f"arn:{partition}:sts::{account_id}:assumed-role/{name}/{session_name}"
+        session = CallerIdentity(account_id, arn, self._clock(), _duration_s(call), _session_policy(call))
         with self._lock:
-            self._sessions[issued[1].decode()] = CallerIdentity(
-                account_id, arn, self._clock(), _duration_s(call), _session_policy(call)
-            )
+            self._sessions |= {key.decode(): session for key in _ISSUED_KEY.findall(response.body)}
 
 
 def _session_policy(call: Call) -> SessionPolicy | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.logs.models import logs_backends
 
 from service.sandbox.function_runner import is_runnable, run_function
 from tests.sandbox.conftest import HUB
@@ -73,9 +75,24 @@ def test_a_function_that_cannot_start_is_an_answer_with_the_error() -> None:
     assert not is_runnable(function("index.lambda_handler"))
     broken = function("service.handlers.nothing.lambda_handler")
     assert is_runnable(broken)
+    logs = logs_backends[HUB]["us-east-1"]
+    logs.create_log_group("/aws/lambda/worker", tags={})
     response = run_function(broken, {}, "http://127.0.0.1:9", "AKIASANDBOXHUB000000")
     assert ("X-Amz-Function-Error", "Unhandled") in response.headers
     assert "No module named 'service.handlers.nothing'" in json.loads(response.body)["errorMessage"]
+    events = logs.groups["/aws/lambda/worker"].streams["sandbox"].events
+    assert events[0].message == "Traceback (most recent call last):"
+    logs.delete_log_group("/aws/lambda/worker")
+
+
+def test_a_function_whose_time_is_up_is_an_answer_with_the_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        late = function("service.handlers.query.lambda_handler", TARGET_ACCOUNTS_TABLE="targets")
+        late.timeout = 1
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        response = run_function(late, {"operation": "get_source_server_inventory"}, endpoint, "AKIASANDBOXHUB000000")
+    assert ("X-Amz-Function-Error", "Unhandled") in response.headers
+    assert json.loads(response.body)["errorMessage"] == "Task timed out after 1 seconds"
 
 
 def test_a_function_has_its_own_environment_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -303,12 +303,18 @@ def test_shards_of_the_tag_sync_share_a_lock_and_store_one_result(sandbox: Engin
             response = invoke(payload)
             assert age_lock() >= began, "the shard renewed it"
             return response
+        ends.extend([payload] if payload["operation"] == "finish_sync" else [])
         return invoke(payload)
 
+    ends: list[Any] = []
     report = in_shards(Machine(while_it_runs), job="tags")
     assert report["shards"]["lost"] == []
     rows = tag_rows(sandbox)
     assert rows["_tag_sync_lock"]["status"] == "COMPLETED"
+    sandbox.table("TAG_SYNC_CONFIG_TABLE").delete_item(Key={"accountId": "_last_tag_sync"})
+    invoke({**ends[0], "body": {**ends[0]["body"], "lockOwner": None}})  # as who invokes it without a lock
+    assert tag_rows(sandbox)["_tag_sync_lock"] == rows["_tag_sync_lock"]
+    rows = tag_rows(sandbox)
     last = rows["_last_tag_sync"]
     assert (last["totalAccounts"], last["source"]) == (7, "eventbridge")
     assert int(last["totalServers"]) == report["serversSynced"] > 0
