@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import pytest
 
 from service.aws.dynamodb_write import Table
 from service.inventory.table import ItemKey
+from service.models import Call
 from service.topology.items import ItemTopology
-from tests.failback.simulated import ACCOUNT, INVENTORY, SimulatedFailback
-from tests.failback.test_carry_over import GONE
+from service.topology.table import TopologyTable
+from tests.failback.simulated import ACCOUNT, INVENTORY, OWN, SimulatedFailback
+from tests.failback.test_carry_over import GONE, write_topology
 from tests.simulation.aws import HUB_REGION
+from tests.simulation.dynamodb import ServiceError
 
 NAME: Final = "originalHostname"
 
@@ -62,3 +66,56 @@ async def test_no_history_is_kept_on_items(simulation: SimulatedFailback) -> Non
     assert not await topology.add_history(GONE, lambda _: {"event": "absent"})
     await topology.put_name_items([{"pk": "id#s", "sk": "x"}])
     assert simulation.items(INVENTORY) == []
+
+
+async def test_originals_of_a_reversed_server_are_kept_unless_the_forward_one_has_them(
+    simulation: SimulatedFailback,
+) -> None:
+    await simulation.sync(source_server_topology_table="")
+    forward = simulation.servers()[simulation.lineage]
+    simulation.put({**forward, "sourceServerArn": GONE})
+    reversed_key = ItemKey(GONE, forward["stagingAccountId"])
+    topology = topology_of(simulation)
+    await topology.keep_originals(simulation.lineage, reversed_key)
+    assert simulation.left() == []
+    simulation.delete(forward, INVENTORY)
+    await topology.keep_originals(simulation.lineage, reversed_key)
+    assert simulation.left() == ["TOPOLOGY"]
+    before = simulation.items(INVENTORY)
+    await topology.keep_originals(simulation.lineage, reversed_key)  # they are kept already
+    await topology.keep_originals(f"{GONE}b", ItemKey(f"{GONE}b", ACCOUNT))  # nothing is known of it
+    assert simulation.items(INVENTORY) == before
+
+
+async def test_a_topology_that_others_keep_writing_is_left_to_the_next_run(simulation: SimulatedFailback) -> None:
+    await simulation.sync()
+    own, hub = simulation.own(simulation.lineage), simulation.host().aws_client.hub()
+    seen: list[Any] = []
+
+    def values_of(_: Any) -> dict[str, Any]:
+        seen.append(f"other-{len(seen)}")
+        simulation.put({**own, NAME: seen[-1]}, OWN)
+        return {NAME: "ours"}
+
+    table = TopologyTable(Table(hub, OWN, HUB_REGION), Table(hub, INVENTORY, HUB_REGION))
+    await table.fill_origin(simulation.lineage, ItemKey(simulation.lineage, ACCOUNT), values_of)
+    assert simulation.own(simulation.lineage)[NAME] == seen[-1]
+
+
+async def test_a_topology_that_dynamodb_refuses_stays_where_it_is_and_the_others_move(
+    simulation: SimulatedFailback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_topology(simulation, GONE)
+    write_topology(simulation, f"{GONE}b")
+    serve = simulation.aws.serve
+
+    def refusing(call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
+        key = {**params.get("Key", {}), **params.get("Item", {})}
+        if params.get("TableName") == OWN and call.operation != "GetItem" and key.get("pk") == {"S": GONE}:
+            raise ServiceError("ValidationException")
+        return serve(call, params)
+
+    monkeypatch.setattr(simulation.aws, "serve", refusing)
+    assert (await simulation.sync())["errors"] == []
+    assert (simulation.left(), simulation.own(GONE)) == (["TOPOLOGY"], {})
+    assert simulation.own(f"{GONE}b")
