@@ -13,7 +13,9 @@ demo: $(READY)                       ## run every sync against the built-in simu
 # BUDGETS=--check-budgets fails a run whose directories cost more CPU than tests/budgets.toml allows. ONE_OF=4 leaves out three
 # of four histories of the simulation; the id of the commit says which.
 ONE_OF ?= 1
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile $(BUDGETS)
+# Files are run in the order of their names, and not those with most tests first: the small ones of tests/unit, at the end, fill up
+# the workers, where otherwise long tests of processes would wait for each other.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(BUDGETS)
 test: $(READY)                       ## run the tests of a change: all but the long ones
 	$(PYTEST) -m "not deep"
 

@@ -45,8 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return the number of workers for `-n auto`: two for each core, because tests of processes mostly wait."""
-    return 2 * (os.cpu_count() or 1)
+    """Return the number of workers for `-n auto`: three for two cores, because a quarter of the time is waiting."""
+    return max(2, (os.cpu_count() or 2) * 3 // 2)
 
 
 def pytest_collection_finish() -> None:

@@ -8,6 +8,8 @@ from moto.ec2.models import ec2_backends
 from tests.support.received_calls import ReceivedCalls
 from tests.support.sandbox import EngineSandbox
 
+pytestmark = pytest.mark.deep
+
 ORIGIN = "us-east-1"
 """Region of the instances, by default."""
 

@@ -14,6 +14,8 @@ from service.settings import load_settings
 from tests.support.received_calls import ReceivedCalls, drs_page
 from tests.support.sandbox import EngineSandbox
 
+pytestmark = pytest.mark.deep
+
 REGION, OTHER = "us-west-2", "eu-west-1"
 LISTING = {"service": "drs", "operation": "DescribeSourceServers", "region": REGION}
 UNINITIALIZED = {"error": "UninitializedAccountException", "status": 400, "message": "Account not initialized."}

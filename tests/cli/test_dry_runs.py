@@ -46,6 +46,7 @@ def shown(report: Mapping[str, Any]) -> str:
     return text.getvalue()
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(("job", "count"), [("tags", 75), ("staging", 60)])
 async def test_a_dry_run_names_what_it_plans_and_counts_nothing_as_done(
     job: str, count: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

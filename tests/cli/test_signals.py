@@ -15,6 +15,8 @@ from tests.support.command import start
 from tests.support.received_calls import Hold, ReceivedCall
 from tests.support.sandbox import EngineSandbox
 
+pytestmark = pytest.mark.deep
+
 PID_1 = ["unshare", "--pid", "--fork"]
 
 # Makes the import of the commands wait for a line on stdin. Tells on stderr that it began, and of each signal.

@@ -6,6 +6,8 @@ import pytest
 
 from tests.simulation.failback_history import play_failback
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.mark.parametrize("seed", range(0, 75, 25))
 def test_originals_survive_any_history_and_every_name_leads_to_them(seed: int) -> None:

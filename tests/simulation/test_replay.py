@@ -25,6 +25,7 @@ def test_other_seeds_give_other_traces() -> None:
     assert len({play(seed).trace for seed in SEEDS}) == len(SEEDS)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_another_process_plays_the_same(hash_seed: str) -> None:
     printed = subprocess.run(
