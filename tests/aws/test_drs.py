@@ -25,7 +25,9 @@ READS: dict[str, Callable[[DrsReader], Awaitable[Any]]] = {
 }
 
 
-@pytest.mark.parametrize("body", [b"{}", b'{"sourceServerID": "s-1", "copyTags": }', b'{"items": [}', b'{"a": 1} {}'])
+@pytest.mark.parametrize(
+    "body", [b"{}", b'{"sourceServerID": "s-1", "copyTags": }', b'{"items": [}', b'{"a": 1} {}', b'{"__type": }']
+)
 @pytest.mark.parametrize("operation", READS)
 async def test_a_response_without_content_is_malformed(
     operation: str, body: bytes, monkeypatch: pytest.MonkeyPatch

@@ -283,6 +283,15 @@ def test_parts_of_two_scans_show_each_server_as_one_of_them_saw_it(before: int, 
         assert set(found) <= set(many("", max(before, after)))
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_server_that_two_parts_hold_has_the_values_of_the_newer_scan(order: int) -> None:
+    later = SCANNED_AT + timedelta(minutes=15)
+    old, new = ({server_key("arn:1", "1"): MovingValues(lag=lag)} for lag in ("PT1S", "PT2S"))
+    parts = [*parts_of(SCOPE, old, {}, scanned_at=SCANNED_AT), *parts_of(SCOPE, new, {}, scanned_at=later)]
+    ((values, moment),) = values_of(stored(parts[::order])).by_key.values()
+    assert (values.lag, moment) == ("PT2S", values_of(stored(parts[1:])).by_key[server_key("arn:1", "1")][1])
+
+
 def test_a_damaged_part_costs_only_its_own_servers() -> None:
     items = stored(parts_of(SCOPE, many("PT5M", 9000), {"servers": 9000}, scanned_at=SCANNED_AT))
     items[0]["values"] = b"x" + items[0]["values"][1:]
