@@ -73,5 +73,20 @@ async def test_a_profile_that_leads_nowhere_gives_no_credentials(
         assert aws.requests == []
 
 
+@pytest.mark.parametrize("text", [b"no section\n", b"\xff\xfe[x"])
+async def test_profiles_that_cannot_be_read_give_no_credentials(
+    text: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_bytes(text)
+    async with scripted_aws(lambda _: answer(), monkeypatch) as aws, AwsClient(Settings(), _now) as aws_client:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        with pytest.raises(AwsError, match=f"the AWS configuration file {tmp_path}/config cannot be parsed") as raised:
+            await aws_client.identity()
+        assert raised.value.code == "NoCredentials"
+        assert aws.requests == []
+
+
 def _now() -> datetime:
     return datetime.now(UTC)
