@@ -208,6 +208,7 @@ async def test_an_unexpected_body_is_parsed_as_botocore_parses_it(body: bytes) -
         ("drs", "ListStagingAccounts", {"accounts": [], "nextToken": 5}, "nextToken"),
         ("dynamodb", "Query", {"Items": {"a": {}}}, "Items"),
         ("dynamodb", "Query", {"Items": [[]]}, "Items[0]"),
+        ("dynamodb", "Query", {"Items": [{"a": 5}, []]}, "Items[1]"),  # a value is checked where it is decoded
         (
             "dynamodb",
             "DescribeTable",
