@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from tests.support.blocking import BlockingCalls
 from tests.support.costs import Costs
 from tests.support.draw import Sample, head
 from tests.support.loop_clock import LoopClock
+from tests.support.reports import encodable
 from tests.support.sandbox import EngineSandbox, Names, new_account_id, two_targets
 
 # The same examples in every run: a failure comes from a change of the code, not from chance or a slow machine.
@@ -56,6 +57,12 @@ def pytest_collection_finish() -> None:
     tune_gc()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Let a worker send what a test logged, whatever that is."""
+    return encodable((yield))
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _collect_garbage() -> Iterator[None]:
     """Collect garbage after each module, so that a socket left open is still an error of the tests that left it.
@@ -82,9 +89,22 @@ def blocking_calls(watched_calls: BlockingCalls) -> Iterator[BlockingCalls]:
     watched_calls.check()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _restore_logging_of_modules() -> Iterator[None]:
+    """Restore handlers and levels that fixtures of a module have changed."""
+    with _restored_logging():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _restore_logging() -> Iterator[None]:
     """Restore handlers and levels after each test: one that logs everything would make all later ones slow."""
+    with _restored_logging():
+        yield
+
+
+@contextmanager
+def _restored_logging() -> Iterator[None]:
     root, own = logging.getLogger(), logging.getLogger("service")
     before = root.handlers[:], own.handlers[:], own.propagate
     levels = {logger: logger.level for logger in (root, *_loggers())}
