@@ -1,8 +1,8 @@
-"""EC2 reads: DescribeInstances for many ids at once, with pagination."""
+"""EC2 reads: DescribeInstances for many ids at once, or for every instance, with pagination."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from service.aws.client import AccountSession
@@ -62,6 +62,26 @@ class Ec2Reader:
             for instance_id, instance in by_id.items()
             if instance.get("State", {}).get("Name") != "terminated"
         }
+
+    async def every_instance(self, region: str) -> AsyncGenerator[list[tuple[str, dict[str, Any]]], None]:
+        """Yield every instance of a region, page by page, each with the account that owns it; terminated ones too.
+
+        The iterator ends without an error only after the last page. The owner is empty where EC2 does not tell it.
+
+        Raises:
+            AwsError: a page could not be read, or an instance on it has no id.
+        """
+        call = Call("ec2", "DescribeInstances", self._session.account_id, region)
+        pages = paginate(self._session, call, {"MaxResults": _PAGE_SIZE}, items="Reservations", cursor="NextToken")
+        async for reservations in pages:
+            page = [
+                (str(reservation.get("OwnerId", "")), instance)
+                for reservation in reservations
+                for instance in _instances_of(reservation, call)
+            ]
+            if not all(instance.get("InstanceId") for _, instance in page):
+                raise AwsError("MalformedResponse", "an instance is missing InstanceId", call)
+            yield page
 
 
 def _instances_of(reservation: Mapping[str, Any], call: Call) -> list[dict[str, Any]]:

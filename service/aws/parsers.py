@@ -4,8 +4,8 @@
   would also decode binaries, which `service/aws/dynamodb.py` does, and timestamps, which DynamoDB's items do not have.
 * DRS DescribeSourceServers: plain JSON where the result equals botocore's, member by member; else botocore's parser.
   Records of a list whose members have other types than the service model says come as `OddRecord`, at its end.
-* EC2 DescribeInstances: only the members that the inventory stores. An instance has about sixty; parsing the timestamps
-  among them alone costs more than all the members that are stored.
+* EC2 DescribeInstances: only the members that syncs read. An instance has about sixty; parsing the timestamps
+  among them alone costs more than all the members that are read.
 
 A response may be well-formed and still have an unexpected structure, such as the page of a proxy. The SDK's parsers
 fail on it with built-in exceptions like TypeError; here they are converted to ResponseParserError, so that they are
@@ -53,10 +53,11 @@ _INSTANCES: Final = ShapeResolver(
         "String": {"type": "string"},
         "Result": _structure(NextToken=("String", "nextToken"), Reservations=("Reservations", "reservationSet")),
         "Reservations": _list_of("Reservation"),
-        "Reservation": _structure(Instances=("Instances", "instancesSet")),
+        "Reservation": _structure(OwnerId=("String", "ownerId"), Instances=("Instances", "instancesSet")),
         "Instances": _list_of("Instance"),
         "Instance": _structure(
             InstanceId=("String", "instanceId"),
+            InstanceType=("String", "instanceType"),
             State=("State", "instanceState"),
             VpcId=("String", "vpcId"),
             SubnetId=("String", "subnetId"),
@@ -140,7 +141,7 @@ class _QueryParser(_SafeParser, AioQueryParser):
 
 
 class _Ec2Parser(_SafeParser, AioEC2QueryParser):
-    """Parser of the EC2 protocol; reads only the stored members of DescribeInstances."""
+    """Parser of the EC2 protocol; reads only those members of DescribeInstances that syncs read."""
 
     def _do_parse(self, response: dict[str, Any], shape: Any) -> dict[str, Any]:  # noqa: ANN401 - the SDK's signature
         parsed: dict[str, Any]

@@ -124,3 +124,53 @@ async def test_an_impossible_page_is_malformed(content: str, problem: str, monke
     ):
         with pytest.raises(AwsError, match=f"MalformedResponse: {problem}"):
             await Ec2Reader(aws_client.hub()).instances("us-east-1", ["i-1"])
+
+
+async def test_every_instance_is_listed_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    def page(number: int) -> str:
+        instances = (
+            f"<item><instanceId>i-{number}</instanceId><instanceState><name>terminated</name></instanceState></item>"
+        )
+        token = "<nextToken>more</nextToken>" if number == 1 else ""
+        owner = "<ownerId>111122223333</ownerId>" if number == 1 else ""
+        return f"<reservationSet><item>{owner}<instancesSet>{instances}</instancesSet></item></reservationSet>{token}"
+
+    def script(request: Request) -> Answer:
+        params = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+        assert params["MaxResults"] == "1000"
+        return answer(_answer(page(2 if "NextToken" in params else 1)))
+
+    async with (
+        scripted_aws(script, monkeypatch) as aws,
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
+    ):
+        pages = [page async for page in Ec2Reader(aws_client.hub()).every_instance("us-east-1")]
+    assert [[(owner, each["InstanceId"]) for owner, each in page] for page in pages] == [
+        [("111122223333", "i-1")],
+        [("", "i-2")],
+    ]
+    assert len(aws.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("<reservationSet/><nextToken>x</nextToken>", "NextToken repeats"),
+        ("<nextToken>x</nextToken>", "response is missing Reservations"),
+        ("<reservationSet><item/></reservationSet>", "a reservation is missing Instances"),
+        (
+            "<reservationSet><item><instancesSet><item/></instancesSet></item></reservationSet>",
+            "an instance is missing InstanceId",
+        ),
+    ],
+)
+async def test_an_impossible_page_of_every_instance_is_malformed(
+    content: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        scripted_aws(lambda _: answer(_answer(content)), monkeypatch),
+        AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client,
+    ):
+        with pytest.raises(AwsError, match=f"MalformedResponse: {problem}"):
+            async for _ in Ec2Reader(aws_client.hub()).every_instance("us-east-1"):
+                pass
