@@ -16,6 +16,7 @@ __all__ = [
     "Fleet",
     "Fragment",
     "Hub",
+    "Instance",
     "Origin",
     "Region",
     "Role",
@@ -155,6 +156,26 @@ class Region(Strict):
             yield Server(on_premises=True)
 
 
+class Instance(Strict):
+    """One EC2 instance that is not a source server: nobody protects it, or DRS runs it for itself."""
+
+    name: str = Field("", description="its Name tag; default: a generated one, or that which DRS gives")
+    tags: Mapping[str, str] = {}
+    state: Literal["running", "stopped", "terminated"] = "running"
+    launched_by_drs: Literal["replication", "conversion", "recovery"] | None = Field(
+        None, description="what DRS runs it for; it then has the tags that DRS sets"
+    )
+
+
+def _instances(value: object) -> object:
+    """Expand a number of instances into that many instances without declared members."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_SERVERS:
+        return ({},) * value
+    if isinstance(value, (list, tuple)):
+        return value
+    raise ValueError(f"give a number of instances from 0 to {_MAX_SERVERS}, or a list of instances")
+
+
 Kind = Literal["target", "staging", "application"]
 
 
@@ -169,6 +190,9 @@ class Account(Strict):
     role: Role | None = Role()
     regions_off: frozenset[RegionName] = Field(frozenset(), description="opt-in regions this account has not enabled")
     regions: Mapping[RegionName, Region] = {}
+    instances: Mapping[RegionName, Annotated[tuple[Instance, ...], BeforeValidator(_instances)]] = Field(
+        {}, description="further EC2 instances by region, beside those of source servers"
+    )
     registered: bool | None = Field(None, description="has a row in target-accounts; default: target accounts have one")
     staging_accounts: tuple[AccountId, ...] = ()
 

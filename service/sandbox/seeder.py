@@ -9,17 +9,17 @@ from typing import Any, Final
 
 from moto.ec2.models import ec2_backends
 
+from service.sandbox.ec2_instances import run_further_instances, run_instances_of
 from service.sandbox.eventbridge import put_rules
 from service.sandbox.fleet import FleetError, merged
 from service.sandbox.fleet_models import Account, ExtendedFrom, Fleet, Fragment, Region
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.ownership import AccountOwnership
-from service.sandbox.server_plans import InstanceLocation, ServerPlan, plan_servers, record_of
+from service.sandbox.server_plans import plan_servers, record_of
 from service.sandbox.tables import create_tables, put_account_rows, put_hub_row
 
 __all__ = ["Seeder"]
 
-_IMAGE_ID: Final = "ami-12c6146b"  # an image that moto has
 # The sync under test may have changed a row, so it is rewritten only when a fragment declares one of these.
 _ACCOUNT_ROW_MEMBERS: Final = frozenset({"name", "kinds", "role", "registered", "staging_accounts"})
 
@@ -102,6 +102,8 @@ class Seeder:
             for name, region in account.regions.items():
                 if region.initialized:
                     self._add_region(account.account_id, name, region)
+            for name, instances in account.instances.items():
+                run_further_instances(account.account_id, name, instances)
         for account in self.fleet.accounts:  # all accounts: an added one may be the staging account of a known one
             self._trust(account)
         for account in accounts:
@@ -118,7 +120,7 @@ class Seeder:
         scope = account_id, name
         plans = plan_servers(account_id, name, region, first=self._last_numbers[scope] + 1)
         self._last_numbers[scope] += len(plans)
-        instances = _run_instances(plans)
+        instances = run_instances_of(plans)
         for plan in plans:
             instance = instances.get(plan.number)
             record = record_of(plan, instance and instance.id, instance and instance.private_ip)
@@ -146,6 +148,9 @@ def _check_regions(accounts: Sequence[Account]) -> None:
             if name not in drs_backends[account.account_id]:
                 known = ", ".join(sorted(drs_backends[account.account_id].regions))
                 raise FleetError(f"account {account.account_id}: DRS has no region {name}. Fix: use one of {known}")
+        for name in account.instances:
+            if name not in ec2_backends[account.account_id]:
+                raise FleetError(f"account {account.account_id}: EC2 has no region {name}. Fix: correct its name")
 
 
 def _template(number: int) -> dict[str, Any]:
@@ -155,28 +160,3 @@ def _template(number: int) -> dict[str, Any]:
         "replicationServerInstanceType": "t3.small",
         "stagingAreaTags": {"Purpose": "drs-staging"},
     }
-
-
-def _run_instances(plans: Sequence[ServerPlan]) -> dict[int, Any]:
-    """Run the EC2 instances of planned servers, one call per location; returns them by server number."""
-    by_location: dict[InstanceLocation, list[ServerPlan]] = defaultdict(list)
-    for plan in plans:
-        if plan.origin:
-            by_location[plan.origin].append(plan)
-    instances: dict[int, Any] = {}
-    for location, group in by_location.items():
-        backend = ec2_backends[location.account_id][location.region]
-        reservation = backend.run_instances(
-            _IMAGE_ID,
-            len(group),
-            None,
-            [],
-            is_instance_type_default=True,
-            instance_type="m5.large",
-            placement=location.availability_zone,
-            region_name=location.region,
-        )
-        for plan, instance in zip(group, reservation.instances, strict=True):
-            backend.create_tags([instance.id], dict(plan.tags))
-            instances[plan.number] = instance
-    return instances

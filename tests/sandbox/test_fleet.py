@@ -112,6 +112,10 @@ def test_errors_name_the_invalid_member_of_a_region(region: dict[str, Any], expe
         ([{"account_id": "111122223333"}, {"account_id": "111122223333"}], "declared twice"),
         ([{"account_id": "111122223333", "staging_accounts": ["444455556666"]}], "is not declared"),
         ([{"account_id": "111122223333", "kind": "bank"}], "accounts[0].kind[0]: "),
+        (
+            [{"account_id": "111122223333", "instances": {"us-east-1": -1}}],
+            "accounts[0].instances.us-east-1: give a number of instances from 0 to 4000",
+        ),
     ],
 )
 def test_errors_name_conflicts_between_accounts(accounts: list[Any], expected: str) -> None:

@@ -198,3 +198,41 @@ def test_the_error_names_a_region_without_drs() -> None:
     fleet = parse_model(Fleet, {"hub": {"account_id": "999900004444"}, "accounts": [account]}, "fleet")
     with pytest.raises(FleetError, match="DRS has no region xx-north-9"):
         Sandbox(fleet).start()
+
+
+def test_further_instances_run_beside_those_of_servers(client: Client, sandbox: Sandbox) -> None:
+    declared = [
+        {"name": "batch", "tags": {"dr": "yes"}},
+        {"state": "stopped"},
+        {"state": "terminated"},
+        {"launched_by_drs": "replication"},
+        {"launched_by_drs": "conversion"},
+        {"launched_by_drs": "recovery", "name": "app"},
+    ]
+    account = {"account_id": APPS, "instances": {"sa-east-1": declared, "eu-north-1": 3}}
+    sandbox.add(parse_model(Fragment, {"accounts": [account]}, "test"))
+
+    def described(region: str) -> list[tuple[str, dict[str, str], str]]:
+        found = client("ec2", account_id=APPS, region=region).describe_instances()["Reservations"]
+        return [
+            (each["State"]["Name"], {tag["Key"]: tag["Value"] for tag in each["Tags"]}, group["OwnerId"])
+            for group in found
+            for each in group["Instances"]
+        ]
+
+    managed = {"AWSElasticDisasterRecoveryManaged": "drs.amazonaws.com"}
+    assert described("sa-east-1") == [
+        ("running", {"Name": "batch", "dr": "yes"}, APPS),
+        ("stopped", {"Name": "other-0002"}, APPS),
+        ("terminated", {"Name": "other-0003"}, APPS),
+        ("running", {"Name": "AWS Elastic Disaster Recovery Replication Server", **managed}, APPS),
+        ("running", {"Name": "AWS Elastic Disaster Recovery Conversion Server", **managed}, APPS),
+        ("running", {"Name": "app", **managed}, APPS),
+    ]
+    assert [state for state, _, _ in described("eu-north-1")] == ["running"] * 3
+
+
+def test_instances_in_a_region_that_ec2_lacks_are_refused(sandbox: Sandbox) -> None:
+    account = {"account_id": APPS, "instances": {"us-wset-2": 1}}
+    with pytest.raises(FleetError, match="EC2 has no region us-wset-2"):
+        sandbox.add(parse_model(Fragment, {"accounts": [account]}, "test"))
