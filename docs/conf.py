@@ -28,6 +28,7 @@ NAVIGATION: Final = {
     "Operate": [
         "docs/operations",
         "docs/failback",
+        "docs/coverage",
         "docs/report",
         "docs/requests",
         "docs/errors",

@@ -17,6 +17,8 @@ from service.deadline import Shutdown
 from service.models import Now, utc_now
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
+from service.sync.coverage.choice import CoverageRequest
+from service.sync.coverage.sync import sync_coverage
 from service.sync.engine.metrics import figures_of, metrics_operation, summary_of
 from service.sync.engine.report import Progress
 from service.sync.engine.sync import Deps
@@ -109,6 +111,10 @@ class App:
         """Run the tag sync under its lock, log its report and emit its metrics. Raises as `sync_tags` does."""
         report = await sync_tags(request, self.deps, progress, source=source, lock_owner=lock_owner)
         return await self.publish(report)
+
+    async def sync_coverage(self, request: CoverageRequest, progress: Progress | None = None) -> dict[str, Any]:
+        """Run the coverage sync, log its report and emit its metrics. Raises as `sync_coverage` does."""
+        return await self.publish(await sync_coverage(request, self.deps, progress))
 
     def log_report(self, report: Mapping[str, Any]) -> None:
         """Log a report."""

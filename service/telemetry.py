@@ -33,6 +33,7 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "ActiveRegionCount": ("activeRegionCount", "Count"),
         "RegionsSkipped": ("regionsSkipped", "Count"),
         "APICallReduction": ("apiCallReductionPercent", "Percent"),
+        "InstancesUnprotected": ("instancesUnprotected", "Count"),
         "InventoryDatabaseHits": ("inventoryDatabaseHits", "Count"),
         "InventoryDatabaseMisses": ("inventoryDatabaseMisses", "Count"),
         "RegionsScanned": ("regionsScanned", "Count"),

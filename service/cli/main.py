@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from service.cli import accounts, doctor, extended, failback, regions, sandbox, servers, syncs, tables
+from service.cli import accounts, coverage, doctor, extended, failback, regions, sandbox, servers, syncs, tables
 from service.cli.output import Output, print_error, print_message
 from service.cli.stop_signals import interrupt_at_signals
 from service.cli.streams import StdoutError, discard_stdout, set_up_streams
@@ -37,6 +37,7 @@ regions_group.command("drop")(regions.drop_regions)
 cli.add_typer(regions_group, name="regions")
 cli.command("servers")(servers.show_servers)
 cli.command("extended")(extended.show_extended)
+cli.command("coverage")(coverage.show_coverage)
 cli.command("failback")(failback.show_failback)
 accounts_group = typer.Typer(help="Show and change the target accounts and their staging accounts.")
 accounts_group.command("list")(accounts.list_accounts)

@@ -18,6 +18,7 @@ from pydantic import (
     StrictBool,
     StrictInt,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -29,10 +30,13 @@ from service.context import SyncRequest
 from service.errors import RefusalError
 from service.handlers.extra_members import reject_mistyped
 from service.models import Scope, Shard
+from service.protection.decision import TagFilter
+from service.sync.coverage.choice import CoverageRequest
 from service.sync.engine.shards import MAX_SHARDS
 
 __all__ = [
     "AddStagingRequest",
+    "CoverageBody",
     "FinishBody",
     "NewStagingAccount",
     "PlanBody",
@@ -48,6 +52,7 @@ __all__ = [
 
 _ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
 _MAX_INTERVAL_HOURS: Final = 24
+_MAX_LISTED: Final = 1000  # instances in a response, which Lambda limits to 6 MiB
 
 
 class RequestModel(BaseModel):
@@ -125,6 +130,27 @@ class SyncBody(RequestModel):
             remaining_s=remaining_s,
             dry_run=self.dry_run,
         )
+
+
+class CoverageBody(RequestModel):
+    """Body of a coverage sync. The schedule sends none: then it looks wherever servers come from."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    restricting: ClassVar = frozenset({"accountIds", "regions", "tags"})
+
+    accounts: Annotated[tuple[AccountId, ...], Field(alias="accountIds")] = ()
+    regions: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    @field_validator("tags")
+    @classmethod
+    def _check_tags(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
+        TagFilter.parse(tags)
+        return tags
+
+    def request(self, remaining_s: float | None) -> CoverageRequest:
+        """The request to the sync. `remaining_s`: seconds until it must have ended, None for no limit."""
+        return CoverageRequest(self.accounts, self.regions, TagFilter.parse(self.tags), remaining_s, _MAX_LISTED)
 
 
 class SyncType(StrEnum):

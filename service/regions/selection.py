@@ -40,6 +40,8 @@ class RegionSource(StrEnum):
     FULL_SCAN = "full_scan"
     FULL_SCAN_NONE_ACTIVE = "full_scan_none_active"
     REQUESTED = "requested"
+    INVENTORY = "inventory"
+    """The accounts and regions of the instances from which the servers of the inventory come."""
 
     @property
     def is_fallback(self) -> bool:
@@ -63,6 +65,7 @@ class ScanReason(StrEnum):
     SCAN_REQUESTED = "servers may have come or gone since the last scan"
     DISCOVERY = "scanned longest ago"
     RESUMED = "an earlier full scan was cut short"
+    ORIGIN = "servers come from there"
 
 
 @dataclass(frozen=True, slots=True)

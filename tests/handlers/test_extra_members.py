@@ -21,6 +21,7 @@ TARGET: Final = {"targetAccountId": ACCOUNT}
 VALID: Final[Mapping[str, Mapping[str, Any]]] = {
     "sync_source_server_inventory": {"accountIds": [ACCOUNT], "regions": ["us-west-2"], "fullScan": False},
     "sync_staging_accounts": {"dryRun": True, "scopes": [{"accountId": ACCOUNT, "region": "us-west-2"}]},
+    "sync_coverage": {"accountIds": [ACCOUNT], "regions": ["us-west-2"], "tags": ["dr=yes"]},
     "sync_extended_source_servers": TARGET,
     "add_staging_account": {**TARGET, "stagingAccount": STAGING},
     "remove_staging_account": {**TARGET, "stagingAccountId": "444455556666"},

@@ -195,3 +195,25 @@ def test_an_unknown_route_is_404(handler: Handler) -> None:
     assert answer["statusCode"] == 404
     body = json.loads(answer["body"])
     assert (body["error"], body["details"]) == ("NOT_FOUND", {"path": "/nope", "method": "GET"})
+
+
+def test_the_coverage_sync_tells_which_instances_are_not_protected(function_sandbox: EngineSandbox) -> None:
+    data_management.lambda_handler(SYNC, Context())
+    answer = data_management.lambda_handler({"operation": "sync_coverage"}, Context())
+    assert (answer["operation"], answer["status"], answer["instancesProtected"]) == ("sync_coverage", "complete", 10)
+    assert json.dumps(answer)
+    body = {"regions": ["sa-east-1"], "tags": ["dr=yes"], "accountIds": [function_sandbox.names.apps]}
+    answer = data_management.lambda_handler({"operation": "sync_coverage", "body": body}, Context())
+    assert (answer["scopes"]["complete"], answer["tags"], answer["regionSource"]) == (1, ["dr=yes"], "requested")
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [({"tags": ["=yes"]}, "has no key"), ({"tag": ["dr=yes"]}, "did you mean tags?"), ({"tags": "dr"}, "tags")],
+)
+def test_a_mistyped_restriction_of_the_coverage_sync_is_refused(
+    body: dict[str, Any], text: str, function_sandbox: EngineSandbox
+) -> None:
+    answer = data_management.lambda_handler({"operation": "sync_coverage", "body": body}, Context())
+    assert "error" in answer
+    assert text in json.dumps(answer)

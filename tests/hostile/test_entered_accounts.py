@@ -29,6 +29,7 @@ from service.sandbox.fleet_models import Fragment
 from service.sandbox.identity_store import IdentityStore
 from service.sandbox.moto_drs import drs_backends
 from service.settings import load_settings
+from service.sync.coverage.choice import CoverageRequest
 from tests.support.sandbox import EngineSandbox, new_account_id
 
 EXTERNAL_ID: Final = "drs-orchestration-cross-account"
@@ -118,6 +119,24 @@ async def test_each_sync_enters_who_is_named_with_no_more_than_it_needs(
     report = await sandbox.sync_staging()
     assert report["serversExtended"] == 2
     assert entered == {a: {ALL}, b: {ALL}, staging: {READS}}
+
+
+async def test_the_coverage_sync_may_only_list_instances_where_servers_come_from(
+    sandbox: EngineSandbox, entered: Entered
+) -> None:
+    await sandbox.sync(regions=("us-west-2", "eu-west-1"))
+    entered.clear()
+    async with open_app(load_settings()) as app:
+        report = await app.sync_coverage(CoverageRequest())
+    assert report["unknown"] == []
+    staging = _staging_of(sandbox)
+    assert entered == {sandbox.names.a: {READS}, staging: {READS}, sandbox.names.apps: {ORIGIN}}
+    entered.clear()
+    sandbox.set(ENTER_RECORDED_ACCOUNTS_ONLY="true")
+    async with open_app(load_settings()) as app:
+        report = await app.sync_coverage(CoverageRequest())
+    assert {each["code"] for each in report["unknown"]} == {"AccountNotRecorded"}
+    assert sandbox.names.apps not in entered
 
 
 async def test_an_origin_with_a_record_of_its_own_is_entered_once(sandbox: EngineSandbox, entered: Entered) -> None:

@@ -9,6 +9,7 @@ from service.error_classes import ERROR_CLASSES
 from service.partitions import PARTITIONS
 from service.regions.selection import RegionSource
 from service.settings import Settings
+from service.sync.coverage import scan as coverage
 from service.sync.inventory import sync as inventory
 from service.sync.staging import sync as staging
 from service.sync.tags.results import TagCounts
@@ -87,7 +88,7 @@ def test_the_metrics_page_names_every_metric_and_no_other() -> None:
 
 def test_the_report_page_names_what_came_of_servers_in_each_sync() -> None:
     page = (DOCS / "report.md").read_text()
-    counted = {*inventory.COUNTS, *staging.COUNTS, *TagCounts().by_name}
+    counted = {*inventory.COUNTS, *staging.COUNTS, *TagCounts().by_name, *coverage.COUNTS}
     assert {name for name in counted if f"`{name}`" not in page} == set()
     assert {source for source in RegionSource if f"`{source}`" not in page} == set()
 

@@ -13,7 +13,7 @@ import pytest
 
 from service.errors import ConfigurationError
 from service.regions.selection import RegionSource
-from service.sync.engine.metrics import figures_of
+from service.sync.engine.metrics import figures_of, summary_of
 from service.telemetry import METRICS, Installation, emit_metrics, set_up_logging, stream_for
 
 SDK: Final = ("botocore", "botocore.auth", "botocore.endpoint", "aiobotocore", "aiohttp.client", "urllib3")
@@ -41,6 +41,7 @@ FIGURES: Final = {
     "fallback": 0,
     "inventoryDatabaseHits": 1,
     "inventoryDatabaseMisses": 0,
+    "instancesUnprotected": 4,
 }
 
 
@@ -75,6 +76,27 @@ def test_servers_that_a_staging_sync_did_not_extend_are_those_held_back_and_thos
     report = {**REPORT, "regionSource": "status_table", "regionsActive": 2, "scopes": scopes}
     assert figures_of({**report, "serversHeldBack": 3, "serversFailed": 2})["serversNotExtended"] == 5
     assert "serversNotExtended" not in figures_of({**report, "serversFailed": 2})  # of a tag sync
+
+
+@pytest.mark.parametrize(
+    ("source", "failed", "published"), [("inventory", 0, 7), ("inventory", 1, None), ("requested", 0, None)]
+)
+def test_unprotected_instances_are_published_if_all_were_looked_at(
+    source: str, failed: int, published: int | None
+) -> None:
+    scopes = {"asked": 1, "complete": 1, "partial": 0, "skipped": 0, "failed": failed}
+    report = {**REPORT, "regionSource": source, "regionsActive": None, "scopes": scopes, "instancesUnprotected": 7}
+    figures = {**report, **figures_of(report)}
+    assert figures["instancesUnprotected"] == published
+    # The sync reads no servers: its zeros would look like those of an inventory sync that found none.
+    assert [figures[name] for name in ("serversSynced", "apiCallReductionPercent", "timeSavedSeconds")] == [None] * 3
+
+
+def test_the_log_line_of_a_run_has_no_list_of_instances() -> None:
+    report = {**REPORT, "instances": [{}] * 9, "lookedAt": [], "unknown": [], "notLookedAt": [], "tags": ["dr=yes"]}
+    summary = summary_of({**report, "errors": [], "warnings": [], "serverScopesUnknown": []})
+    assert {"instances", "lookedAt", "unknown", "notLookedAt", "serverScopesUnknown"} & summary.keys() == set()
+    assert summary["tags"] == ["dr=yes"]
 
 
 def test_every_source_of_regions_has_figures() -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from service.app import App, open_app
 from service.deadline import Shutdown
 from service.handlers.data_management import shards
+from service.handlers.data_management.coverage import handle_sync_coverage
 from service.handlers.data_management.inventory import handle_sync_source_server_inventory
 from service.handlers.data_management.staging import (
     handle_add_staging_account,
@@ -25,6 +26,7 @@ from service.handlers.data_management.tags import (
 )
 from service.handlers.request_models import (
     AddStagingRequest,
+    CoverageBody,
     RemoveStagingRequest,
     SyncBody,
     TagSyncBody,
@@ -75,6 +77,7 @@ OPERATIONS: Final[Mapping[str, Operation[App]]] = MappingProxyType(
         "sync_staging_accounts": Operation(
             handle_sync_staging_accounts, SyncBody, aliases=("handle_sync_staging_accounts",), names_ignored=True
         ),
+        "sync_coverage": Operation(handle_sync_coverage, CoverageBody, names_ignored=True),
         "sync_extended_source_servers": Operation(
             handle_sync_single_account,
             TargetSyncRequest,

@@ -10,13 +10,14 @@ from service.regions.selection import RegionSource
 __all__ = ["figures_of", "metrics_operation", "summary_of"]
 
 _LONG_MEMBERS: Final = frozenset({"errors", "warnings", "regions", "planned", "details", "accountResults"})
+_LONG_MEMBERS_OF_COVERAGE: Final = frozenset({"instances", "lookedAt", "unknown", "notLookedAt", "serverScopesUnknown"})
 _LOGGED_ERRORS: Final = 10
 
 
 def summary_of(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return the report without its longest lists, fit for one log line."""
     return {
-        **{name: value for name, value in report.items() if name not in _LONG_MEMBERS},
+        **{name: value for name, value in report.items() if name not in _LONG_MEMBERS | _LONG_MEMBERS_OF_COVERAGE},
         "firstErrors": report["errors"][:_LOGGED_ERRORS],
         "errorCount": len(report["errors"]),
         "warningCount": len(report["warnings"]),
@@ -37,7 +38,7 @@ def figures_of(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures of metrics that the report does not hold itself; None leaves a metric out."""
     source, scopes = RegionSource(report["regionSource"]), report["scopes"]
     failed = scopes["failed"] + scopes["partial"]
-    figures = {
+    figures: dict[str, Any] = {
         "activeRegionCount": report["regionsActive"],
         "regionsSkipped": report["regionsSkipped"] if source.is_filtered else None,  # else status left out none
         "scopesFailed": failed,
@@ -45,6 +46,10 @@ def figures_of(report: Mapping[str, Any]) -> dict[str, Any]:
         "scopesToRepair": failed - report.get("scopesOriginDenied", 0),
         "fallback": int(source.is_fallback and scopes["asked"] > 0),  # without accounts there is nothing to scan
     }
+    if "instancesUnprotected" in report:  # the coverage sync reads no server
+        figures |= dict.fromkeys(("serversSynced", "apiCallReductionPercent", "timeSavedSeconds"))
+        if source is not RegionSource.INVENTORY or failed:  # a number of some instances only
+            figures["instancesUnprotected"] = None
     if "serversHeldBack" in report:
         figures["serversNotExtended"] = report["serversHeldBack"] + report["serversFailed"]
     return figures

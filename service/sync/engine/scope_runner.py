@@ -100,7 +100,7 @@ class ScopeRunner:
         return late_problem(self._scope, f"not done within {remaining_s:.0f} s: {doing}", is_run_over=False)
 
     async def _enter_and_run(self) -> None:
-        session = await self._run.context.access.drs_session(self._scope)
+        session = await self._sync.enter(self._scope, self._run)
         self._scan = self._sync.scan(self._scope, session, self._run)
         await self._scan.run()
 

@@ -156,6 +156,14 @@ class Sync:
     async def start(self, run: Run) -> None:
         """Prepare the run, before the first scan."""
 
+    async def enter(self, scope: Scope, run: Run) -> AccountSession:
+        """Return the session with which a scope is scanned; by default one that may call DRS there.
+
+        Raises:
+            AwsError: the account could not be entered.
+        """
+        return await run.context.access.drs_session(scope)
+
     def scan(self, scope: Scope, session: AccountSession, run: Run) -> ScopeScan:
         """Make the scan of a scope. `session` calls AWS as its account."""
         raise NotImplementedError

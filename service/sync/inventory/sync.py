@@ -20,12 +20,12 @@ from service.sync.engine.report import Progress
 from service.sync.engine.runner import run
 from service.sync.engine.shards import UNKNOWN
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
+from service.sync.engine.unknown_scopes import unknown_scopes
 from service.sync.inventory.announcements import Announcements
 from service.sync.inventory.scan import COUNTS, InventoryScan
 from service.sync.inventory.templates import Templates
 from service.sync.inventory.tools import ScanTools
 from service.sync.inventory.topology_tables import carry_over, topology_of
-from service.sync.inventory.unknown_scopes import unknown_scopes
 from service.topology.store import TopologyStore
 from service.topology.table import TopologyTable
 

@@ -1,0 +1,86 @@
+"""Command `drs-sync coverage`: EC2 instances that no source server protects."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from service.app import open_app
+from service.cli.coverage_text import coverage_lines
+from service.cli.heartbeat import heartbeat
+from service.cli.options import OutputOption, decoded, require_values
+from service.cli.output import Output, print_json, run_command
+from service.cli.progress import live_progress
+from service.cli.signals import shutdown_on_signals
+from service.errors import RefusalError
+from service.protection.decision import TagFilter
+from service.settings import Settings
+from service.sync.coverage.choice import CoverageRequest
+
+__all__ = ["show_coverage"]
+
+
+def show_coverage(
+    tag: Annotated[
+        list[str] | None,
+        typer.Option("--tag", metavar="KEY[=VALUE]", help="Only instances with this tag; repeatable, all must match."),
+    ] = None,
+    account: Annotated[
+        list[str] | None, typer.Option("--account", metavar="ID", help="Look in this account only; repeatable.")
+    ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--region", metavar="NAME", help="Look in this region, whether servers come from it or not; repeatable."
+        ),
+    ] = None,
+    *,
+    time_limit: Annotated[
+        float | None,
+        typer.Option("--time-limit", metavar="SECONDS", min=1.0, help="End after this time, with what was read."),
+    ] = None,
+    output: OutputOption = None,
+) -> int:
+    """List the EC2 instances that no source server protects, and why.
+
+    Looks in the accounts and regions from which the servers of the
+    inventory come, and names the regions it did not look at. DRS's own
+    instances, terminated ones and those of other accounts are counted only.
+    Leaves a summary per account and region, unless --tag is given.
+
+    Exit codes: 0 complete; 1 nothing could be done; 2 wrong usage or settings;
+    3 something is unknown: an account could not be read, or servers are not known.
+    """
+    chosen = output or Output.default()
+
+    async def work(settings: Settings) -> int:
+        request = CoverageRequest(
+            require_values("--account", account),
+            require_values("--region", region),
+            _tags(tag),
+            time_limit,
+        )
+        with shutdown_on_signals() as shutdown:
+            async with heartbeat(settings.heartbeat_file), open_app(settings, shutdown=shutdown) as app:
+                with live_progress() as progress:
+                    report = await app.sync_coverage(request, progress)
+        if chosen is Output.JSON:
+            print_json(report)
+        else:
+            is_terminal = sys.stdout.isatty()
+            console = Console(highlight=False, soft_wrap=not is_terminal)
+            for line in coverage_lines(report, console.width if is_terminal else None):
+                console.print(line, crop=False)
+        return 0 if report["status"] == "complete" else 3
+
+    return run_command(chosen, work)
+
+
+def _tags(texts: list[str] | None) -> TagFilter:
+    try:
+        return TagFilter.parse([decoded(text) for text in texts or ()])
+    except ValueError as error:
+        raise RefusalError("INVALID_PARAMETER", f"--tag {error}. Fix: --tag dr=yes, or --tag dr") from None

@@ -1,0 +1,123 @@
+"""The report of the coverage sync as lines of text: one line per instance, then what could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from service.text import printable, shortened
+
+__all__ = ["coverage_lines"]
+
+_HEADINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "NO_SOURCE_SERVER": "no source server",
+        "SERVER_DISCONNECTED": "source server disconnected",
+        "SERVER_STOPPED": "replication stopped",
+        "SERVER_MOVED": "source server replicates from another instance now",
+    }
+)
+_KINDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "replicationServers": ("replication server", "replication servers"),
+        "conversionServers": ("conversion server", "conversion servers"),
+        "recoveryInstances": ("recovery instance", "recovery instances"),
+        "terminated": ("terminated", "terminated"),
+        "otherAccounts": ("of another account", "of other accounts"),
+        "otherTags": ("without the tags", "without the tags"),
+    }
+)
+_MIN_NAME: Final = 8
+_MAX_REGIONS: Final = 3
+
+
+def coverage_lines(report: Mapping[str, Any], width: int | None) -> Iterator[RenderableType]:
+    """Render a report.
+
+    Args:
+        report: of the coverage sync.
+        width: columns of the terminal, to which names are cut; None for no limit.
+    """
+    yield from _summary(report)
+    for reason, heading in _HEADINGS.items():
+        if found := [each for each in report["instances"] if each["reason"] == reason]:
+            yield Text("")
+            yield Text(f"Not protected, {heading}: {len(found)}")
+            yield from _instances(found, width)
+    if report["unknown"]:
+        yield Text("")
+        yield Text(
+            f"Unknown, not covered: {_counted(len(report['unknown']), 'account and region', 'accounts and regions')}"
+        )
+        for each in report["unknown"]:
+            yield from _problem(each, f"{each['accountId']} {each['region']}")
+    for name in ("errors", "warnings"):
+        for each in report[name]:
+            if each["code"] not in {unknown["code"] for unknown in report["unknown"]}:
+                yield Text("")
+                yield from _problem(each, " ".join([each.get("accountId", ""), *each["regions"]]).strip())
+    yield from _not_looked_at(report)
+
+
+def _summary(report: Mapping[str, Any]) -> Iterator[Text]:
+    kinds = ", ".join(_counted(count, *_KINDS[kind]) for kind, count in report["leftOut"].items() if count)
+    left_out = f"left out {report['instancesLeftOut']}" + (f" ({kinds})" if kinds else "")
+    tags = f" with {', '.join(map(printable, report['tags']))}" if report["tags"] else ""
+    yield Text(
+        f"Instances{tags}: protected {report['instancesProtected']},"
+        f" not protected {report['instancesUnprotected']}, {left_out}."
+    )
+    scopes = _counted(len(report["lookedAt"]), "account and region was", "accounts and regions were")
+    yield Text(f"{scopes} read to the end; {report['sourceServers']} source servers are known.")
+
+
+def _instances(found: Sequence[Mapping[str, Any]], width: int | None) -> Iterator[Text]:
+    region_width = max(len(each["region"]) for each in found)
+    for each in found:
+        place = f"{each['accountId']}  {each['region']:<{region_width}}"
+        line = Text(f"  {each['instanceId']:<19}  {place}  {printable(each['state']):<8}  ")
+        name = Text(printable(each["name"]))
+        if width is not None:
+            name.truncate(max(_MIN_NAME, width - line.cell_len), overflow="ellipsis")
+        line.append_text(name)
+        line.rstrip()
+        yield line
+
+
+def _problem(problem: Mapping[str, Any], where: str) -> Iterator[RenderableType]:
+    cause = [problem.get("cause", ""), problem["message"]]
+    yield _indented(": ".join(filter(None, (where, problem["code"]))), 2)
+    yield _indented(": ".join(dict.fromkeys(filter(None, cause))), 4)
+    if problem.get("advice"):
+        yield _indented(f"Fix: {problem['advice']}", 4)
+
+
+def _indented(text: str, columns: int) -> Padding:
+    return Padding(Text(printable(text)), (0, 0, 0, columns))
+
+
+def _not_looked_at(report: Mapping[str, Any]) -> Iterator[Text]:
+    """Name the regions in which no account was looked at, and those in which only some were."""
+    looked_at = {each["region"] for each in (*report["lookedAt"], *report["unknown"])}
+    regions = [each["region"] for each in report["notLookedAt"]]
+    nowhere = [region for region in regions if region not in looked_at]
+    partly = [region for region in regions if region in looked_at]
+    if not regions:
+        return
+    yield Text("")
+    if nowhere:
+        yield Text(
+            f"Not looked at: {_counted(len(nowhere), 'region', 'regions')} ({shortened(nowhere, _MAX_REGIONS)})."
+        )
+    if partly:
+        yield Text(f"Looked at in some accounts only: {shortened(partly, _MAX_REGIONS)}.")
+    yield Text("To look in a region: drs-sync coverage --region NAME")
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

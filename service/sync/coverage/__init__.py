@@ -1,0 +1,1 @@
+"""The coverage sync: EC2 instances that no source server protects."""
