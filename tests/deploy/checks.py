@@ -26,10 +26,20 @@ RULES = {
         "DataManagementHandlerFunctionArn",
     ),
 }
-PAYLOADS = {
+OWN_RULES = {
+    "CoverageSyncScheduleRule": (
+        "coverage-sync",
+        "rate(1 day)",
+        "CoverageSyncTarget",
+        "DataManagementHandlerFunctionArn",
+    ),
+}
+"""Rules that no platform has: NamePart is in their names, and they are off by default."""
+PAYLOADS: dict[str, dict[str, Any]] = {
     "TagSyncScheduleRule": {"synch_tags": True, "synch_instance_type": True},
     "StagingAccountSyncScheduleRule": {"operation": "sync_staging_accounts"},
     "InventorySyncScheduleRule": {"operation": "sync_source_server_inventory"},
+    "CoverageSyncScheduleRule": {"operation": "sync_coverage"},
 }
 # Permissions that Lambda itself needs in a function's role.
 _OF_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -102,7 +112,7 @@ def schedule_complaints(main: Template, rules: Template) -> list[str]:
     """Check that each rule and its permission name the data management function."""
     _, bound = bindings(main)["EventRules"]
     complaints = []
-    for logical, (_, _, _, parameter) in RULES.items():
+    for logical, (_, _, _, parameter) in {**RULES, **OWN_RULES}.items():
         [target] = rules["Resources"][logical]["Properties"]["Targets"]
         permission = rules["Resources"][logical.removesuffix("Rule") + "Permission"]["Properties"]
         for what, ends_at in (("rule", target["Arn"]), ("permission", permission["FunctionName"])):

@@ -15,7 +15,7 @@ import pytest
 from moto.awslambda.models import lambda_backends
 
 from service.handlers import data_management, query
-from tests.deploy.checks import PAYLOADS, RULES
+from tests.deploy.checks import OWN_RULES, PAYLOADS, RULES
 from tests.deploy.deployment import Deployment
 from tests.deploy.templates import template
 from tests.support.sandbox import EngineSandbox, Names, new_account_id
@@ -53,6 +53,7 @@ class Hub:
                 "CodeBucket": f"code-{self.sandbox.names.hub}",
                 "CodeKey": "1.zip",
                 "CognitoUserPoolArn": POOL,
+                "EnableCoverageSync": "true",
             },
         )
 
@@ -110,7 +111,7 @@ def answered(answer: Any) -> Any:
 
 def test_each_schedule_starts_its_sync(hub: Hub) -> None:
     results = {}
-    for logical, (base, rate, target_id, _) in RULES.items():
+    for logical, (base, rate, target_id, _) in {**RULES, **OWN_RULES}.items():
         name = f"{PROJECT}-{base}-test"
         rule = hub.events.describe_rule(Name=name)
         assert (rule["ScheduleExpression"], rule["State"]) == (rate, "ENABLED")
@@ -122,8 +123,10 @@ def test_each_schedule_starts_its_sync(hub: Hub) -> None:
         results[base] = answered(hub.handler(target["Arn"])(json.loads(target["Input"]), Context()))
     assert results["staging-account-sync"]["serversExtended"] == 3
     assert results["inventory-sync"]["totalSynced"] == 5
+    assert results["coverage-sync"]["instancesProtected"] == 5
     topology = hub.sandbox.dynamodb.Table(f"{PROJECT}-source-server-topology-test").scan()["Items"]
     assert sum(item["sk"] == "TOPOLOGY" for item in topology) == 5
+    assert sum(item["pk"] == "coverage" for item in topology) == len(results["coverage-sync"]["lookedAt"]) + 1
     assert results["tag-sync-schedule"]["total_failed"] == 0
     status = hub.sandbox.dynamodb.Table(f"{PROJECT}-drs-region-status-test").get_item(Key={"region": "us-west-2"})
     assert status["Item"]["serverCount"] == 5

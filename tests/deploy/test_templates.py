@@ -187,7 +187,7 @@ def test_a_schedule_that_is_bound_to_the_query_function_is_noticed(parameter: st
     assert checks.schedule_complaints(main, template("rules.yaml"))
 
 
-@pytest.mark.parametrize("logical", checks.RULES)
+@pytest.mark.parametrize("logical", [*checks.RULES, *checks.OWN_RULES])
 @pytest.mark.parametrize("what", ["rule", "permission"])
 def test_a_target_that_is_changed_back_is_noticed(logical: str, what: str) -> None:
     rules = template("rules.yaml")
@@ -213,8 +213,25 @@ def test_schedules_and_payloads_are_those_of_the_platform(logical: str) -> None:
     assert f"{logical}Arn" in rules["Outputs"]
 
 
+@pytest.mark.parametrize("logical", checks.OWN_RULES)
+def test_schedules_that_no_platform_has_are_off_and_beside_those_of_others(logical: str) -> None:
+    base, rate, target_id, _ = checks.OWN_RULES[logical]
+    main, rules = template("main.yaml"), template("rules.yaml")
+    properties = rules["Resources"][logical]["Properties"]
+    assert properties["Name"] == {"Fn::Sub": f"${{ProjectName}}-${{NamePart}}{base}-${{Environment}}"}
+    assert (properties["ScheduleExpression"], properties["State"]) == (rate, "ENABLED")
+    [target] = properties["Targets"]
+    assert (target["Id"], json.loads(target["Input"])) == (target_id, checks.PAYLOADS[logical])
+    assert checks.PAYLOADS[logical]["operation"] in data_management.OPERATIONS
+    switch = rules["Resources"][logical]["Condition"].removesuffix("Condition")
+    permission = rules["Resources"][logical.removesuffix("Rule") + "Permission"]
+    assert permission["Condition"] == f"{switch}Condition"
+    assert main["Parameters"][switch]["Default"] == rules["Parameters"][switch]["Default"] == "false"
+    assert main["Resources"]["EventRules"]["Properties"]["Parameters"][switch] == {"Ref": switch}
+
+
 def test_comments_say_which_handler_serves_each_rule_permission_and_method() -> None:
-    for logical in checks.RULES:
+    for logical in (*checks.RULES, *checks.OWN_RULES):
         assert "data-management-handler" in _above(text("rules.yaml"), logical)
     for name in ("rules.yaml", "api.yaml"):
         for logical, properties in of_type(template(name), "AWS::Lambda::Permission"):
