@@ -23,6 +23,7 @@ STAGING: Final = "400000000000"
 REGIONS: Final = ("us-east-1", "us-west-2", "eu-west-1")
 HUB_REGION: Final = "us-east-1"
 _TOKEN_S: Final = 900.0
+_EC2_PAGE: Final = 2
 
 
 class SimulatedAws(SimulatedDrs):
@@ -116,11 +117,37 @@ class SimulatedAws(SimulatedDrs):
         }
 
     def _describe_instances(self, scope: Scope, params: Mapping[str, Any]) -> dict[str, Any]:
-        (wanted,) = params["Filters"]
         known = self.instances.get(scope, {})
+        if "Filters" not in params:
+            ids, start = sorted(known), int(params.get("NextToken", 0))
+            page = [
+                {"OwnerId": scope.account_id, "Instances": [known[each]]} for each in ids[start : start + _EC2_PAGE]
+            ]
+            more = {"NextToken": str(start + _EC2_PAGE)} if start + _EC2_PAGE < len(ids) else {}
+            return {"Reservations": page, **more}
+        (wanted,) = params["Filters"]
         return {"Reservations": [{"Instances": [known[each]]} for each in wanted["Values"] if each in known]}
 
     # Changes made by others than the engine
+
+    def run_instance(self, scope: Scope) -> str:
+        """Run an instance that no source server replicates from; return its id."""
+        instance = self.new_id("i-")
+        self.instances.setdefault(scope, {})[instance] = {"InstanceId": instance, "Tags": []}
+        return instance
+
+    def source_instances(self) -> set[str]:
+        """Return the instances that source servers replicate from."""
+        hints = (
+            record["sourceProperties"]["identificationHints"]
+            for drs in self.drs.values()
+            for record in drs.servers.values()
+        )
+        return {each["awsInstanceID"] for each in hints if "awsInstanceID" in each}
+
+    def loose_instances(self) -> set[str]:
+        """Return the instances that no source server replicates from."""
+        return {each for instances in self.instances.values() for each in instances} - self.source_instances()
 
     def tag_instance(self, scope: Scope, instance: str, key: str, value: str) -> None:
         """Set a tag of an instance."""

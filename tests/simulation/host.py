@@ -35,6 +35,7 @@ from service.queries.params import InventoryParams, ScopesParams
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
+from service.sync.coverage.choice import CoverageRequest
 from service.sync.engine.sync import Deps
 from service.sync.inventory.templates import Templates
 from tests.simulation.aws import HUB, HUB_REGION, SimulatedAws
@@ -197,8 +198,11 @@ class Host:
 
     async def run(self, job: str, request: SyncRequest | None = None) -> dict[str, Any]:
         """Run a sync. Raises Killed when the process was killed meanwhile, and what the sync raises."""
+        chosen = request or SyncRequest()
+        if job == "coverage":
+            return await self._work(self.app.sync_coverage, CoverageRequest(remaining_s=chosen.remaining_s))
         syncs = {"inventory": self.app.sync_inventory, "staging": self.app.sync_staging, "tags": self.app.sync_tags}
-        return await self._work(syncs[job], request or SyncRequest())
+        return await self._work(syncs[job], chosen)
 
     async def query_extended(self, params: ScopesParams) -> Answer:
         """Query the extended servers. Raises as `run` does."""

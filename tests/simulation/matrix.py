@@ -17,6 +17,7 @@ from service.queries.failback.query import FailbackQuery
 from service.queries.params import InventoryParams
 from tests.simulation.aws import REGIONS, STAGING, TARGETS
 from tests.simulation.clock import VirtualLoop
+from tests.simulation.coverage import check_report, check_summaries
 from tests.simulation.fault_injection import FAULT_KINDS, Fault, FaultInjector, client_error
 from tests.simulation.history import SHORT_WINDOW_S, History, HistoryResult
 from tests.simulation.host import Host, Killed
@@ -24,7 +25,7 @@ from tests.simulation.host import Host, Killed
 __all__ = ["CELL_FAULTS", "JOBS", "SYNCS", "Cell", "Kind"]
 
 SYNCS: Final = ("inventory", "staging", "tags")
-JOBS: Final = (*SYNCS, "inventory query", "failback query")
+JOBS: Final = (*SYNCS, "coverage", "inventory query", "failback query")
 _A1, _A2 = Scope(TARGETS[0], REGIONS[0]), Scope(TARGETS[0], REGIONS[1])
 _B1 = Scope(TARGETS[1], REGIONS[0])
 _FREEZE_S: Final = 1200.0
@@ -45,7 +46,7 @@ def _code(name: str, code: str, *, status: int = 400, message: str = "") -> Kind
 
 
 def _is_later_page(_: Call, params: Mapping[str, Any]) -> bool:
-    return "nextToken" in params or "ExclusiveStartKey" in params
+    return not params.keys().isdisjoint({"nextToken", "NextToken", "ExclusiveStartKey"})
 
 
 def _is_drs_page(call: Call, params: Mapping[str, Any]) -> bool:
@@ -169,6 +170,7 @@ class Cell(History):
             self.aws.protect(scope, tags={"Name": "new"})
         for scope, instances in self.aws.instances.items():
             self.aws.tag_instance(scope, min(instances), "Name", "other")
+            self.aws.run_instance(scope)
         # The staging account is removed from the target's record, but DRS still lists it.
         self.aws.dynamodb.tables["target_accounts_table"].items[TARGETS[0],].pop("stagingAccounts")
         await anyio.sleep(_STALE_S)
@@ -188,16 +190,19 @@ class Cell(History):
             self.outcome = "killed"
         except* DrsSyncError as errors:
             self.outcome = str(errors.exceptions[0])
-        if self.job in SYNCS and self.outcome != "killed" and self.loop.time() - began > _MAX_S:
+        if self.job in _RUNS and self.outcome != "killed" and self.loop.time() - began > _MAX_S:
             self.promises.breaks("a sync ends within its deadline", self.loop.time() - began)
         self.aws.dynamodb.unprocessed = 0.0
+        check_summaries(self.aws, self.promises)
         assert at < 0 or faults.applied, f"there was no call {at} to fail"
         return len(faults.matched)
 
     async def _run_job(self, host: Host) -> str:
-        if self.job in SYNCS:
+        if self.job in _RUNS:
             report = await host.run(self.job, SyncRequest(remaining_s=_BUDGET_S))
             self._check_report(report, host)
+            if self.job == "coverage":
+                check_report(self.aws, self.promises, report)
             return str(report["status"])
         return await _QUERIES[self.job](self, host)
 
@@ -233,9 +238,21 @@ class Cell(History):
         for query in _QUERIES.values():
             if (outcome := await query(self, host)) != "complete":
                 self.promises.breaks("the next runs repair", outcome)
+        if self.job == "coverage":
+            await self.cover(host)
         return self.result()
 
+    async def cover(self, host: Host) -> None:
+        """Run the coverage sync without faults: everything must be known then, and each server's instance protected."""
+        since = host.now()
+        report = await host.run("coverage")
+        check_report(self.aws, self.promises, report)
+        check_summaries(self.aws, self.promises, since=since)
+        if report["status"] != "complete" or report["instancesUnprotected"] != len(self.aws.loose_instances()):
+            self.promises.breaks("the next runs repair", f"{report['errors']} {report['instances']}")
 
+
+_RUNS: Final = (*SYNCS, "coverage")
 _BUDGET_S: Final = 300.0
 _MAX_S: Final = _BUDGET_S + 6.001 + _FREEZE_S
 _QUERIES: Final[Mapping[str, Callable[[Cell, Host], Awaitable[str]]]] = {

@@ -29,13 +29,15 @@ def play(job: str, half: int | None) -> int:
                 pass
             assert host.dead
         await cell.settle()
+        if job == "coverage":
+            await cell.cover(cell.hosts[-1])
         cell.result().check()
         return host.calls
 
     return run(work)
 
 
-@pytest.mark.parametrize("job", SYNCS)
+@pytest.mark.parametrize("job", [*SYNCS, "coverage"])
 def test_a_kill_at_any_call_is_repaired_by_the_next_runs(job: str) -> None:
     calls = play(job, None)
     assert calls > 15, "too few calls for a useful test"
