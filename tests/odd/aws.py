@@ -179,6 +179,7 @@ def _instance(instance_id: str) -> dict[str, Any]:
     """Return an EC2 instance with the members that the service reads."""
     return {
         "InstanceId": instance_id,
+        "InstanceType": "m5.large",
         "State": {"Code": 16, "Name": "running"},
         "VpcId": "vpc-1",
         "SubnetId": "subnet-1",

@@ -23,6 +23,7 @@ from service.handlers.data_management.tags import get_tag_sync_settings, update_
 from service.handlers.router import Params, Response, _fit_for_lambda
 from service.query_app import open_query_app
 from service.settings import Settings
+from service.sync.coverage.choice import CoverageRequest
 from tests.odd import samples
 from tests.odd.aws import REGION, OddAws, OddClient
 from tests.odd.mutations import Mutation, is_lawful_loss
@@ -162,6 +163,26 @@ def _tags(aws: OddAws, outcome: Outcome, *, is_hub: bool) -> None:
         outcome.broken += [f"{each['arn']} has no tags" for each in aws.servers(account) if "team" not in each["tags"]]
 
 
+async def _sync_coverage(loop: VirtualLoop) -> Mapping[str, Any]:
+    async with open_app(settings(), loop.wall) as app:
+        return await app.sync_coverage(CoverageRequest())
+
+
+def _coverage(aws: OddAws, outcome: Outcome, *, is_hub: bool) -> None:
+    report = run(_sync_coverage)
+    _check_report(report, aws, outcome, is_hub=is_hub, shows=0)
+    looked_at = {each["accountId"]: each for each in report["lookedAt"]}
+    unknown = {each["accountId"] for each in report["unknown"]}
+    if report["status"] == "complete" and unknown:
+        outcome.broken.append(f"complete, with {unknown} unknown")
+    if is_hub:
+        return
+    outcome.broken += [f"{each} is neither read nor unknown" for each in {*aws.targets} - looked_at.keys() - unknown]
+    for account in aws.targets[:CONTROLS]:
+        if looked_at.get(account, {}).get("protected") != 2:
+            outcome.broken.append(f"a good account is not covered: {looked_at.get(account)}")
+
+
 async def _ask(aws: OddAws, loop: VirtualLoop, outcome: Outcome, *, is_hub: bool) -> None:
     """Ask every query; each refuses or answers, and its answer is whole where the good accounts are concerned."""
     loop.advance(_LATER_S)
@@ -295,6 +316,11 @@ JOBS: Final[Mapping[str, Job]] = {
             ("drs", "TagResource"),
         ),
         (*_TABLES, *_WRITES, _IDENTITY),
+    ),
+    "coverage": Job(
+        _coverage,
+        (("ec2", "DescribeInstances"), ("sts", "AssumeRole")),
+        (*_TABLES, ("dynamodb", "PutItem"), ("dynamodb", "UpdateItem"), _IDENTITY),
     ),
     "queries": Job(
         _queries,

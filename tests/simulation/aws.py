@@ -126,7 +126,8 @@ class SimulatedAws(SimulatedDrs):
             more = {"NextToken": str(start + _EC2_PAGE)} if start + _EC2_PAGE < len(ids) else {}
             return {"Reservations": page, **more}
         (wanted,) = params["Filters"]
-        return {"Reservations": [{"Instances": [known[each]]} for each in wanted["Values"] if each in known]}
+        shown = (known[each] for each in wanted["Values"] if each in known)
+        return {"Reservations": [{"OwnerId": scope.account_id, "Instances": [each]} for each in shown]}
 
     # Changes made by others than the engine
 
