@@ -18,6 +18,7 @@ from service.errors import AwsError
 from service.models import Now, Scope, utc_now
 from service.queries.accounts import AccountsQuery
 from service.queries.answer import Answer
+from service.queries.estate.query import EstateQuery
 from service.queries.extended import ExtendedQuery
 from service.queries.failback.query import FailbackQuery
 from service.queries.inventory import InventoryQuery
@@ -75,6 +76,7 @@ class QueryApp:
     failback: FailbackQuery
     regions: RegionsQuery
     accounts: AccountsQuery
+    estate: EstateQuery
     refresher: Refresher | None
     _requested_at: dict[Scope, float] = field(default_factory=dict)
 
@@ -159,6 +161,7 @@ async def open_query_app(
             FailbackQuery(aws_client, settings, status, now),
             RegionsQuery(aws_client, settings, status, now),
             AccountsQuery(aws_client, settings, status, now),
+            EstateQuery(aws_client, settings, status, now),
             refresher,
         )
 

@@ -159,6 +159,26 @@ class Settings(BaseModel):
         description="the staging sync adds staging accounts that only DRS names to their target's record, and extends "
         "from them; off: it reports them",
     )
+    lag_objective_seconds: Seconds = Field(
+        900.0, description="a server whose lag is longer is not ready (RPO); a tag of the server takes precedence"
+    )
+    lag_objective_tag: str = Field(
+        "drs-sync:lag-objective",
+        description="key of the tag with which a server has a lag objective of its own, such as 15m, 4h or PT15M",
+    )
+    drill_max_age_days: int = Field(
+        180, ge=1, le=3650, description="a server whose last drill or recovery is older has no recent drill"
+    )
+    replicating_servers_per_region: int = Field(
+        300, ge=1, description="DRS quota of replicating source servers per account and region"
+    )
+    staging_near_full_percent: int = Field(
+        90, ge=1, le=100, description="from this share of the quota on, a staging account is near full"
+    )
+    event_bus_name: str = Field(
+        "",
+        description="EventBridge bus, by name or ARN, that gets an event for each change that matters; unset: none",
+    )
     servers_per_region: int = Field(
         4000, ge=1, description="DRS quota of source servers per account and region, extended ones included"
     )

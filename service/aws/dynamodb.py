@@ -152,8 +152,14 @@ class TableReader:
             raise self.malformed("GetItem", "the item has another key than the one that was requested")
         return item
 
-    async def get_many(self, keys: Iterable[Mapping[str, Any]]) -> list[Item]:
+    async def get_many(
+        self, keys: Iterable[Mapping[str, Any]], *, trim: Callable[[Item], Item] | None = None
+    ) -> list[Item]:
         """Read items by key, consistently, in any order; items that do not exist are left out.
+
+        Args:
+            keys: the keys, all with the same attributes.
+            trim: as for `query`.
 
         Raises:
             AwsError: some could not be read.
@@ -171,7 +177,7 @@ class TableReader:
             )
             if not isinstance(response.get("Responses"), dict):  # present even when no item exists
                 raise self.malformed("BatchGetItem", "response is missing Responses")
-            found = self._decoded("BatchGetItem", response["Responses"].get(self.name, []))
+            found = self._decoded("BatchGetItem", response["Responses"].get(self.name, []), trim)
             self._require_texts("BatchGetItem", found, names)
             if not requested.issuperset(tuple(item[name] for name in names) for item in found):
                 raise self.malformed("BatchGetItem", "an item has another key than the requested ones")

@@ -13,7 +13,19 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
-from service.cli import accounts, coverage, doctor, extended, failback, regions, sandbox, servers, syncs, tables
+from service.cli import (
+    accounts,
+    coverage,
+    doctor,
+    extended,
+    failback,
+    regions,
+    sandbox,
+    servers,
+    status,
+    syncs,
+    tables,
+)
 from service.cli.output import Output, print_error, print_message
 from service.cli.stop_signals import interrupt_at_signals
 from service.cli.streams import StdoutError, discard_stdout, set_up_streams
@@ -35,6 +47,7 @@ regions_group = typer.Typer(invoke_without_command=True)
 regions_group.callback()(regions.show_regions)
 regions_group.command("drop")(regions.drop_regions)
 cli.add_typer(regions_group, name="regions")
+cli.command("status")(status.show_status)
 cli.command("servers")(servers.show_servers)
 cli.command("extended")(extended.show_extended)
 cli.command("coverage")(coverage.show_coverage)

@@ -13,6 +13,7 @@ from service.app import App, open_app
 from service.cli.answers import show_answer, title_of
 from service.cli.options import OutputOption
 from service.cli.output import Output, print_result, run_command, sanitize, table
+from service.durations import human_duration
 from service.errors import RefusalError
 from service.regions.outside_catalog import known_servers, reason_to_keep, rows_outside
 from service.regions.scope_state import ScopeState
@@ -24,7 +25,6 @@ from service.text import printable
 __all__ = ["drop_regions", "show_regions"]
 
 _HEADINGS: Final = ("region", "status", "servers", "unknown", "complete", "attempt")
-_UNITS: Final = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def show_regions(context: typer.Context, output: OutputOption = None) -> int:
@@ -141,8 +141,4 @@ def _failed_attempts(body: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _age(seconds: int | None) -> str:
-    """Write an age in the largest unit of which there are at least two."""
-    if seconds is None:
-        return "never"
-    unit, length = next(((unit, length) for unit, length in _UNITS if seconds >= 2 * length), _UNITS[-1])
-    return f"{seconds // length} {unit}"
+    return "never" if seconds is None else human_duration(seconds)

@@ -25,6 +25,7 @@ from service.query_app import QueryApp, open_query_app
 
 __all__ = [
     "get_drs_source_servers",
+    "get_estate",
     "get_failback_topology",
     "get_staging_accounts_direct",
     "handle_discover_staging_accounts",
@@ -62,6 +63,12 @@ async def get_failback_topology(app: QueryApp, params: Params) -> Response:
     return Response(await app.publish("get_failback_topology", answer))
 
 
+async def get_estate(app: QueryApp, params: Params) -> Response:
+    """Return the posture of the estate: servers that are ready and not, what is unknown, and what needs somebody."""
+    answer = await app.estate.run(ScopesRequest.parse(params.values, app.settings).scopes)
+    return Response(await app.publish("get_estate", answer))
+
+
 async def handle_discover_staging_accounts(app: QueryApp, params: Params) -> Response:
     """Return the accounts that replicate servers of a target account."""
     target = TargetRequest.parse(params.values, app.settings).target_account_id
@@ -94,6 +101,7 @@ OPERATIONS: Final[Mapping[str, Operation[QueryApp]]] = MappingProxyType(
         "get_source_server_inventory": Operation(handle_get_source_server_inventory, InventoryRequest),
         "get_drs_source_servers": Operation(get_drs_source_servers, ServersRequest),
         "get_extended_source_servers": Operation(handle_get_extended_source_servers, ScopesRequest),
+        "get_estate": Operation(get_estate, ScopesRequest),
         "get_failback_topology": Operation(get_failback_topology, FailbackRequest),
         "discover_staging_accounts": Operation(
             handle_discover_staging_accounts, TargetRequest, message_only_errors=True
@@ -110,6 +118,7 @@ ROUTES: Final = (
     Route("GET", "/drs/source-server-inventory", "get_source_server_inventory"),
     Route("GET", "/drs/source-servers", "get_drs_source_servers"),
     Route("GET", "/drs/extended-source-servers", "get_extended_source_servers"),
+    Route("GET", "/drs/estate", "get_estate"),
     Route("GET", "/drs/failback", "get_failback_topology"),
     Route("GET", "/accounts/targets/{id}/staging-accounts/discover", "discover_staging_accounts", _TARGET),
     Route("GET", "/accounts/{id}/staging-accounts/discover", "discover_staging_accounts", _TARGET),

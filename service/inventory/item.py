@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+from service.inventory.posture import replication_posture
 from service.inventory.server import InstanceFacts, SourceServer
 from service.models import Scope, iso
 
-__all__ = ["ServerSnapshot", "WriteStamp", "build_item"]
+__all__ = ["POSTURE", "POSTURE_SINCE", "ServerSnapshot", "WriteStamp", "build_item"]
+
+POSTURE: Final = "posture"
+"""Attribute of an item: the posture of its server by its replication alone; its lag is not in the item."""
+POSTURE_SINCE: Final = "postureSince"
+"""Attribute of an item: when a sync first saw the server in that posture; missing where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,12 @@ class WriteStamp:
 
 
 def build_item(
-    snapshot: ServerSnapshot, scope: Scope, stamp: WriteStamp, original: Mapping[str, Any]
+    snapshot: ServerSnapshot,
+    scope: Scope,
+    stamp: WriteStamp,
+    original: Mapping[str, Any],
+    *,
+    posture_since: str = "",
 ) -> dict[str, Any]:
     """Build the inventory item of a server.
 
@@ -53,6 +64,7 @@ def build_item(
         scope: the account and region whose DRS returned the record.
         stamp: version and times of the write.
         original: attributes of the original topology, as far as known.
+        posture_since: when the server was first seen in its posture; empty if that is not known.
     """
     record, server, facts = snapshot.record, snapshot.server, snapshot.facts
     moment = iso(stamp.synced_at)
@@ -66,6 +78,7 @@ def build_item(
         "replicationRegion": scope.region,
         "region": scope.region,
         "replicationState": server.state,
+        POSTURE: str(replication_posture(record).posture),
         "lastUpdated": moment,
         "hostname": server.hostname,
         "fqdn": server.fqdn,
@@ -86,6 +99,8 @@ def build_item(
         "writtenAt": iso(stamp.written_at),
         **original,
     }
+    if posture_since:
+        item[POSTURE_SINCE] = posture_since
     if facts is not None:
         item["sourceTags"] = dict(facts.tags)
         if facts.network is not None:

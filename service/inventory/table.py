@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from service.aws.dynamodb_write import Table
+from service.inventory.item import POSTURE, POSTURE_SINCE
 from service.inventory.reader import is_server, owner_account, stored_facts
 from service.inventory.server import InstanceFacts
 from service.models import Scope, parse_iso
@@ -39,6 +40,9 @@ _PROJECTION: Final = (
     "originalReplicationConfigTemplateId",
     "lineageArn",
     "lineageNames",
+    "replicationState",
+    POSTURE,
+    POSTURE_SINCE,
 )
 
 

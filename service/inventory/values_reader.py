@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from service.aws.dynamodb import TableReader
+from service.aws.dynamodb import Item, TableReader
 from service.fanout import fan_out
 from service.inventory.values_item import ScopeValues, part_count, part_key, values_of
 from service.models import Scope
@@ -41,10 +41,28 @@ class ValuesReader:
             stored[further[_key_of(item)][0]].append(item)
         return {scope: values_of(items) for scope, items in stored.items()}
 
-    async def _get(self, keys: list[dict[str, str]]) -> list[Mapping[str, Any]]:
+    async def summaries(self, scopes: Iterable[Scope]) -> dict[Scope, Any]:
+        """Return the stored summary of each scope, whatever it is; one without any is left out. Raises AwsError.
+
+        Costs a key of BatchGetItem per scope; the values of the servers are not decoded.
+        """
+        by_key = {_key_of(part_key(scope, 0)): scope for scope in scopes}
+        items = await self._get([part_key(scope, 0) for scope in by_key.values()], trim=_without_values)
+        return {by_key[_key_of(item)]: item["summary"] for item in items if "summary" in item}
+
+    async def _get(
+        self, keys: list[dict[str, str]], *, trim: Callable[[Item], Item] | None = None
+    ) -> list[Mapping[str, Any]]:
+        async def get(batch: list[dict[str, str]]) -> list[Item]:
+            return await self._table.get_many(batch, trim=trim)
+
         batches = [keys[start : start + _BATCH] for start in range(0, len(keys), _BATCH)]
-        async with fan_out(batches, self._table.get_many, concurrency=_BATCHES_AT_ONCE) as pages:
+        async with fan_out(batches, get, concurrency=_BATCHES_AT_ONCE) as pages:
             return [item async for page in pages for item in page]
+
+
+def _without_values(item: Item) -> Item:
+    return {name: value for name, value in item.items() if name != "values"}
 
 
 def _key_of(item: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -164,6 +164,12 @@ class QueryContextLoader:
             result.results,
         )
 
+    def scopes_of(self, context: QueryContext, params: ScopesParams) -> tuple[Scope, ...]:
+        """Return every scope that a question is about, known or not, by region and account."""
+        accounts = sorted(params.accounts or context.directory.targets)
+        regions = sorted(params.regions or all_regions(context.view, self._settings))
+        return tuple(Scope(account_id, region) for region in regions for account_id in accounts)
+
     async def read(self, context: QueryContext, scopes: tuple[Scope, ...], deadline: QueryDeadline) -> ReadResult:
         """Read scopes: from the inventory where it is fresh, else from DRS."""
         return await self._scopes.read(scopes, context.view, context.access, deadline)

@@ -19,6 +19,7 @@ from service.aws.drs import DrsReader
 from service.aws.dynamodb import Item, TableReader
 from service.errors import AwsError, problem_of, unconfirmed_empty
 from service.fanout import fan_out, prefetch
+from service.inventory.posture import Objectives
 from service.inventory.reader import InventoryReader
 from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.freshness import Freshness, ScopeFreshness, StatusView, check_items, freshness_of
@@ -199,7 +200,7 @@ class ScopeReader:
             last_complete=started_at,
             rejected=live.rejected,
             status=RegionStatus.ACTIVE,
-            summary=live_summary(live.records, as_of=started_at),
+            summary=live_summary(live.records, Objectives.of(self._settings), as_of=started_at),
         )
 
 

@@ -17,6 +17,7 @@ from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, problem_of
 from service.inventory.moving_values import MovingValues, moving_values
+from service.inventory.posture import Objectives
 from service.inventory.scope_summary import ScopeSummary
 from service.inventory.values_codec import server_key
 from service.inventory.values_item import ScopeValues
@@ -76,12 +77,12 @@ async def read_values(
     return StoredValues(problems=(late,))
 
 
-def live_summary(records: Iterable[Mapping[str, Any]], *, as_of: datetime) -> dict[str, Any]:
+def live_summary(records: Iterable[Mapping[str, Any]], objectives: Objectives, *, as_of: datetime) -> dict[str, Any]:
     """Summarize the records of a scope that were read from DRS just now."""
-    summary = ScopeSummary()
+    summary = ScopeSummary(objectives, as_of)
     for record in records:
         summary.add(record, moving_values(record))
-    return summary.as_json(as_of)
+    return summary.as_json()
 
 
 def _damaged(name: str, scope: Scope) -> Problem:

@@ -35,6 +35,7 @@ VALID: Final[Mapping[str, Mapping[str, Any]]] = {
     "get_source_server_inventory": {"region": "us-west-2", "filters": '{"hostname": "a"}'},
     "get_drs_source_servers": {"region": "us-west-2"},
     "get_extended_source_servers": {"accountId": ACCOUNT},
+    "get_estate": {"accountId": ACCOUNT},
     "get_failback_topology": {"id": "i-0123456789abcdef0"},
     "discover_staging_accounts": TARGET,
     "validate_staging_account": {"accountId": ACCOUNT, "externalId": "an-id", "region": "us-west-2"},

@@ -79,7 +79,7 @@ def test_the_routes_that_are_moved_are_those_of_the_api() -> None:
         (ROOT / "deploy" / "templates" / "api.yaml").read_text(),
         re.MULTILINE,
     )
-    # These two are new; the platform's API does not have them.
-    new = {("GET", "/drs/extended-source-servers"), ("GET", "/drs/failback")}
+    # These are new; the platform's API does not have them.
+    new = {("GET", f"/drs/{name}") for name in ("estate", "extended-source-servers", "failback")}
     assert {(method, path): handler for method, path, handler in served if (method, path) not in new} == module.ROUTES
     assert template("api.yaml")["Resources"]

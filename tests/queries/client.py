@@ -13,6 +13,7 @@ from service.aws.dynamodb import TableReader
 from service.aws.operations import READ_OPERATIONS
 from service.models import iso
 from service.queries.answer import Answer
+from service.queries.estate.query import EstateQuery
 from service.queries.extended import ExtendedQuery
 from service.queries.inventory import InventoryQuery
 from service.queries.request_models import InventoryRequest, ScopesRequest, ServersRequest
@@ -88,6 +89,12 @@ class QueryClient:
         """Run the query for extended servers."""
         async with self.open() as deps:
             query = ExtendedQuery(deps.aws_client, deps.settings, deps.status, deps.now)
+            return await query.run(ScopesRequest.parse(given, deps.settings).scopes)
+
+    async def estate(self, **given: Any) -> Answer:
+        """Run the estate query."""
+        async with self.open() as deps:
+            query = EstateQuery(deps.aws_client, deps.settings, deps.status, deps.now)
             return await query.run(ScopesRequest.parse(given, deps.settings).scopes)
 
     @asynccontextmanager

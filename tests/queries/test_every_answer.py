@@ -42,6 +42,7 @@ QUERIES: Final[Mapping[str, Callable[[QueryApp, Names], Awaitable[Answer]]]] = {
     "failback.facts": lambda app, _: app.failback.facts(HOST),
     "failback.estate": lambda app, _: app.failback.estate(),
     "regions.run": lambda app, _: app.regions.run(),
+    "estate.run": lambda app, _: app.estate.run(ScopesParams()),
     "accounts.run": lambda app, _: app.accounts.run(),
 }
 
@@ -62,6 +63,7 @@ def parameters(names: Names) -> Mapping[str, Mapping[str, Any]]:
         "get_source_server_inventory": {},
         "get_drs_source_servers": {"region": WEST},
         "get_extended_source_servers": {},
+        "get_estate": {},
         "get_failback_topology": {"id": HOST},
         "discover_staging_accounts": target,
         "validate_staging_account": {"accountId": names.a, "externalId": EXTERNAL, "region": WEST},

@@ -13,6 +13,7 @@ from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
 from service.aws.operations import READ_WRITE_OPERATIONS
 from service.inventory.moving_values import MovingValues
+from service.inventory.posture import Objectives
 from service.inventory.table import ItemKey
 from service.inventory.values_codec import server_key
 from service.inventory.values_item import part_key
@@ -20,7 +21,7 @@ from service.inventory.values_reader import ValuesReader
 from service.inventory.values_table import ValuesTable
 from service.models import Scope, iso, utc_now
 from service.sandbox.moto_drs import drs_backends
-from service.settings import load_settings
+from service.settings import Settings, load_settings
 from service.sync.inventory.values_collector import ValuesCollector
 from tests.queries.client import QueryClient
 from tests.support.sandbox import EngineSandbox
@@ -276,6 +277,9 @@ async def test_servers_read_from_drs_are_as_of_now(sandbox: EngineSandbox) -> No
         "stalled": {"count": 0, "byReason": {}, "sourceServerIDs": []},
         "lastLaunch": None,
         "withoutDrill": 3,
+        "posture": {"ready": 3},
+        "replicating": {sandbox.names.a: 3},
+        "withoutRecentDrill": 3,
     }
 
 
@@ -325,9 +329,11 @@ async def test_servers_whose_short_hash_is_the_same_never_show_the_values_of_eac
     ids = [f"s-{number}" for number in ("0000000003bd57687", "0000000003c0073a3", "00000000000000001")]
     keys = [ItemKey(f"arn:aws:drs:us-west-2:{HERE.account_id}:source-server/{each}", HERE.account_id) for each in ids]
     async with topology_table(sandbox) as table:
-        collector = ValuesCollector(HERE, table, keeps_apart=True, scanned_at=EARLIER)
+        objectives = Objectives.of(Settings())
+        collector = ValuesCollector(HERE, table, keeps_apart=True, objectives=objectives, scanned_at=EARLIER)
         for number, key in enumerate(keys):
-            collector.add(key, {"dataReplicationInfo": {"lagDuration": f"PT{number}S"}})
+            record = {"dataReplicationInfo": {"lagDuration": f"PT{number}S"}}
+            collector.add(key, record, tags={}, since="", topology_known=True)
         assert await collector.write(had_servers=True) == []
         found = (await ValuesReader(table).read([HERE]))[HERE]
     assert {key: held.lag for key, (held, _) in found.by_key.items()} == {server_key(*keys[2]): "PT2S"}

@@ -37,7 +37,7 @@ class Refresher:
 
 
 def app_with(refresher: Refresher | None) -> QueryApp:
-    unused = (UNUSED,) * 9
+    unused = (UNUSED,) * 10
     return QueryApp(Settings(), *unused, refresher)
 
 

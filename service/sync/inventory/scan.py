@@ -72,7 +72,11 @@ class InventoryScan(ScopeScan):
         self._known_count = known_count or 0
         self._topology = TopologyRecorder(scope, drs, tools)
         self._values = ValuesCollector(
-            scope, tools.values_table, keeps_apart=tools.keeps_values_apart, scanned_at=self.started_at
+            scope,
+            tools.values_table,
+            keeps_apart=tools.keeps_values_apart,
+            objectives=tools.objectives,
+            scanned_at=self.started_at,
         )
         self._stored: dict[ItemKey, StoredItem] = {}
         self._has_page = False
@@ -193,7 +197,13 @@ class InventoryScan(ScopeScan):
         return unusable
 
     def _digest(self, scanned: ScannedServer) -> str:
-        moving = self._values.add(scanned.key, scanned.record)
+        moving = self._values.add(
+            scanned.key,
+            scanned.record,
+            tags=scanned.tags,
+            since=scanned.posture_since(self._tools.run_started_at),
+            topology_known=scanned.stored is None or scanned.stored.topology_complete,  # a new one is completed now
+        )
         return content_hash(scanned.record, scanned.server, scanned.facts, moving)
 
     def _parse(self, page: Sequence[Mapping[str, Any]], shown: set[ItemKey]) -> tuple[list[ScannedServer], int]:
@@ -317,6 +327,7 @@ class InventoryScan(ScopeScan):
             self.scope,
             WriteStamp(scanned.digest, synced_at=self._tools.run_started_at, written_at=self._tools.now()),
             original,
+            posture_since=scanned.posture_since(self._tools.run_started_at),
         )
 
     async def _write_one_by_one(self, items: Sequence[Mapping[str, Any]]) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
+from service.inventory.item import POSTURE, POSTURE_SINCE
+from service.inventory.posture import replication_posture
 from service.inventory.server import InstanceFacts, SourceServer
 from service.inventory.table import ItemKey, StoredItem
-from service.models import Problem, RegionStatus, Scope
+from service.models import Problem, RegionStatus, Scope, iso
 
 __all__ = ["ScannedServer", "rejected_problem", "unnamed_problem"]
 
@@ -41,6 +44,25 @@ class ScannedServer:
     def stored_lineage(self) -> str:
         """The lineage that its item names, empty when it names none."""
         return str(self.stored.item.get("lineageArn") or "") if self.stored else ""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Its tags of DRS and those of its instance, of which the latter take precedence."""
+        return {**self.server.tags, **(self.facts.tags if self.facts else {})}
+
+    def posture_since(self, now: datetime) -> str:
+        """Return when it was first seen in the posture that its replication has; empty if that is not known.
+
+        A first sight, or a change since the stored item was written, was seen `now`. Items of earlier versions do not
+        say it.
+        """
+        if self.stored is None:
+            return iso(now)
+        found, stored = replication_posture(self.record), self.stored.item
+        if stored.get(POSTURE) == found.posture:
+            return str(stored.get(POSTURE_SINCE) or "")
+        has_changed = POSTURE in stored or stored.get("replicationState") != self.server.state
+        return iso(now) if has_changed else ""
 
 
 def unnamed_problem(scope: Scope, code: str, message: str, status: RegionStatus) -> Problem:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from service.aws.drs import DrsReader
 from service.aws.ec2 import Ec2Reader, Ec2Reads
+from service.inventory.posture import Objectives
 from service.inventory.table import InventoryTable
 from service.models import Scope
 from service.sync.engine.sync import Run
@@ -34,6 +35,7 @@ class ScanTools:
         self.values_table = run.deps.table(own_table) if topology.keeps_names else None
         self.templates = RunTemplates(templates, self.drs_of)
         self.settings = run.deps.settings
+        self.objectives = Objectives.of(self.settings)
         # The status table says how fresh a scope is; without it, only the items can.
         has_status = bool(self.settings.drs_region_status_table)
         self.refresh_s = None if has_status else self.settings.inventory_refresh_seconds

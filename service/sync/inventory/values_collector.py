@@ -9,6 +9,7 @@ from typing import Any
 from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.inventory.moving_values import MovingValues, moving_values
+from service.inventory.posture import Objectives
 from service.inventory.scope_summary import ScopeSummary
 from service.inventory.table import ItemKey
 from service.inventory.values_codec import server_key
@@ -25,24 +26,38 @@ class ValuesCollector:
         scope: the account and region.
         table: the topology table; None when it is not set or cannot be used.
         keeps_apart: the topology table is set. If not, the inventory's items alone keep the values.
+        objectives: what the estate wants of its servers.
         scanned_at: when the scan began.
     """
 
-    def __init__(self, scope: Scope, table: Table | None, *, keeps_apart: bool, scanned_at: datetime) -> None:
+    def __init__(
+        self, scope: Scope, table: Table | None, *, keeps_apart: bool, objectives: Objectives, scanned_at: datetime
+    ) -> None:
         self._scope = scope
         self._table = table
         self._keeps_apart = keeps_apart
         self._scanned_at = scanned_at
         self._by_key: dict[bytes, tuple[ItemKey, MovingValues]] = {}
         self._ambiguous: set[bytes] = set()
-        self._summary = ScopeSummary()
+        self._summary = ScopeSummary(objectives, scanned_at)
 
-    def add(self, key: ItemKey, record: Mapping[str, Any]) -> MovingValues | None:
-        """Add a server; return its moving values, None when they are not kept apart from its item."""
+    def add(
+        self,
+        key: ItemKey,
+        record: Mapping[str, Any],
+        *,
+        tags: Mapping[str, str],
+        since: str,
+        topology_known: bool,
+    ) -> MovingValues | None:
+        """Add a server; return its moving values, None when they are not kept apart from its item.
+
+        The arguments after its key are those of `ScopeSummary.add`.
+        """
         if not self._keeps_apart:
             return None
         values = moving_values(record)
-        self._summary.add(record, values)
+        self._summary.add(record, values, tags=tags, since=since, topology_known=topology_known)
         short = server_key(*key)
         known = self._by_key.setdefault(short, (key, values))
         if known[0] != key:
@@ -57,7 +72,7 @@ class ValuesCollector:
         if self._table is None or not (self._by_key or had_servers):
             return []
         values = {short: held[1] for short, held in self._by_key.items() if short not in self._ambiguous}
-        summary = self._summary.as_json(self._scanned_at)
+        summary = self._summary.as_json()
         try:
             await ValuesTable(self._table).write(self._scope, values, summary, scanned_at=self._scanned_at)
         except AwsError as error:

@@ -7,6 +7,7 @@ from typing import Final
 from tests.mutants.lists import (
     compatibility,
     entry_points,
+    estate,
     fallback,
     figures,
     guarantees_access,
@@ -41,6 +42,7 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *compatibility.MUTANTS,
     *entry_points.MUTANTS,
     *queries.MUTANTS,
+    *estate.MUTANTS,
     *inventory_queries.MUTANTS,
     *items.MUTANTS,
     *handlers.MUTANTS,

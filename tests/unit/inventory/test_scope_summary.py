@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -11,16 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.inventory.moving_values import moving_values
+from service.inventory.posture import Objectives
 from service.inventory.scope_summary import MAX_NAMED, ScopeSummary
 
 NOW = datetime(2026, 11, 23, 5, tzinfo=UTC)
+OBJECTIVES = Objectives(lag_s=900, lag_tag="lag", drill_age=timedelta(days=30))
 
 
 def summary_of(*records: dict[str, Any]) -> dict[str, Any]:
-    summary = ScopeSummary()
+    summary = ScopeSummary(OBJECTIVES, NOW)
     for record in records:
         summary.add(record, moving_values(record))
-    return summary.as_json(NOW)
+    return summary.as_json()
 
 
 def server(number: int, state: str = "CONTINUOUS", **members: Any) -> dict[str, Any]:
@@ -42,6 +44,8 @@ def test_a_summary_of_no_server_says_so() -> None:
         "stalled": {"count": 0, "byReason": {}, "sourceServerIDs": []},
         "lastLaunch": None,
         "withoutDrill": 0,
+        "posture": {},
+        "replicating": {},
     }
 
 
@@ -98,9 +102,83 @@ def test_a_summary_stays_small_however_many_servers_and_words_there_are() -> Non
     assert len(shown["stalled"]["sourceServerIDs"]) == MAX_NAMED
     assert shown["stalled"]["count"] == sum(shown["byState"].values()) == 5000
     assert sum(shown["stalled"]["byReason"].values()) == 5000
-    assert len(orjson.dumps(shown)) < 5000
+    assert len(orjson.dumps(shown)) < 10_000
 
 
 @given(st.dictionaries(st.sampled_from(["sourceServerID", "dataReplicationInfo", "lifeCycle"]), st.text() | st.none()))
 def test_no_record_makes_a_summary_fail(record: dict[str, Any]) -> None:
     assert summary_of(record)["servers"] == 1
+
+
+def test_a_summary_counts_postures_and_names_the_worst_servers_first() -> None:
+    summary = ScopeSummary(OBJECTIVES, NOW)
+    records = [
+        server(1),
+        server(2, info={"lagDuration": "PT16M"}),
+        server(3, "STALLED", info={"dataReplicationError": {"error": "AGENT_NOT_SEEN"}}),
+        server(4, "DISCONNECTED"),
+        server(5, "INITIAL_SYNC"),
+        server(6, stagingArea={"status": "EXTENSION_ERROR", "errorMessage": "gone"}),
+        server(7, "NEWER_STATE"),
+    ]
+    for number, record in enumerate(records):
+        summary.add(record, moving_values(record), since=f"2026-11-0{number + 1}T00:00:00Z")
+    shown = summary.as_json()
+    assert shown["posture"] == {
+        "ready": 1,
+        "syncing": 2,
+        "stalled": 1,
+        "disconnected": 1,
+        "extensionError": 1,
+        "unknown": 1,
+    }
+    assert [(each["sourceServerID"], each["posture"], each["reason"]) for each in shown["notReady"]] == [
+        ("s-4", "disconnected", "DISCONNECTED"),
+        ("s-3", "stalled", "AGENT_NOT_SEEN"),
+        ("s-6", "extensionError", "EXTENSION_ERROR"),
+        ("s-7", "unknown", "NEWER_STATE"),
+        ("s-2", "syncing", "LAG_OVER_OBJECTIVE"),
+        ("s-5", "syncing", "INITIAL_SYNC"),
+    ]
+    assert shown["notReadyByReason"][1] == {
+        "posture": "stalled",
+        "reason": "AGENT_NOT_SEEN",
+        "count": 1,
+        "since": "2026-11-03T00:00:00Z",
+    }
+    assert shown["overObjective"] == 1
+
+
+def test_a_tag_of_a_server_takes_precedence_over_the_general_objective() -> None:
+    summary = ScopeSummary(OBJECTIVES, NOW)
+    for tags in ({"lag": "4h"}, {"lag": "10m"}, {"lag": "soon"}, {}):
+        record = server(1, info={"lagDuration": "PT1H"}, tags=tags)
+        summary.add(record, moving_values(record))
+    shown = summary.as_json()
+    assert shown["posture"] == {"ready": 1, "syncing": 3}
+    assert (shown["overObjective"], shown["unreadableObjectives"]) == (3, 1)
+
+
+def test_a_summary_counts_what_replicates_by_the_account_that_does_it() -> None:
+    area = {"status": "EXTENDED", "stagingAccountID": "222222222222"}
+    shown = summary_of(
+        server(1), server(2), server(3, stagingArea=area), server(4, "STOPPED"), server(5, "DISCONNECTED")
+    )
+    assert shown["replicating"] == {"": 2, "222222222222": 1}
+
+
+def test_a_summary_counts_servers_without_a_recent_launch() -> None:
+    recent, old = "2026-10-25T00:00:00Z", "2026-10-20T00:00:00Z"
+    shown = summary_of(
+        server(1, lifeCycle=launch(recent, "DRILL")),
+        server(2, lifeCycle=launch(recent, "RECOVERY")),
+        server(3, lifeCycle=launch(old, "DRILL")),
+        server(4, lifeCycle=launch(recent, "DRILL", "FAILED")),
+        server(5),
+    )
+    assert shown["withoutRecentDrill"] == 3
+
+
+def test_a_healthy_scope_has_no_member_about_what_is_wrong() -> None:
+    shown = summary_of(server(1, lifeCycle=launch("2026-11-20T02:10:31.774Z", "DRILL")))
+    assert not {"notReady", "notReadyByReason", "overObjective", "topologyUnknown", "withoutRecentDrill"} & set(shown)

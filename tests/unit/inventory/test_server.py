@@ -275,6 +275,7 @@ def test_the_item_carries_what_every_reader_needs(forward_record: dict[str, Any]
         "replicationRegion": "us-west-2",
         "region": "us-west-2",
         "replicationState": "CONTINUOUS",
+        "posture": "ready",
         "lastUpdated": moment,
         "writtenAt": moment,
         "tags": {**forward_record["tags"], "Name": "from EC2", "aws:x": "y"},

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from service.context import RunContext, SyncRequest
 from service.errors import AwsError, unconfirmed_empty
+from service.inventory.posture import Objectives
 from service.models import Call, Coverage, Problem, RegionStatus, Scope
 from service.regions.selection import RegionSource, ScanReason, Selection
 from service.regions.status_rows import Observation, merge
@@ -52,6 +53,7 @@ def scan_of(scope: Scope = SCOPE, **state: Any) -> InventoryScan:
         latest_arrival=ARRIVAL,
         values_table=None,
         keeps_values_apart=False,
+        objectives=Objectives.of(Settings()),
         announcements=SimpleNamespace(has_announced=lambda _: True),
     )
     made = InventoryScan(scope, UNUSED, cast("Any", tools), known_count=None)

@@ -1,0 +1,1 @@
+"""The posture of the estate: pure functions over summaries of scopes and region status."""

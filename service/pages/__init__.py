@@ -1,0 +1,1 @@
+"""Renderings of the estate document: the first screen, and pages. They read nothing and decide nothing."""

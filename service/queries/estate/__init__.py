@@ -1,0 +1,1 @@
+"""The estate query: the document of which every picture of the estate is a rendering."""

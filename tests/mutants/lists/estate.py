@@ -1,0 +1,89 @@
+"""Mutants of the posture of the estate."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant
+
+__all__ = ["MUTANTS"]
+
+_SCOPE: Final = "unit/estate/test_scope_posture.py::*"
+_ESTATE: Final = "unit/estate/test_estate.py::*"
+_SERVER: Final = "unit/inventory/test_posture.py::*"
+_QUERY: Final = "queries/test_estate.py::*"
+
+MUTANTS: Final = (
+    Mutant(
+        name="an-unknown-scope-keeps-its-ready-servers",
+        breaks=("G70",),
+        file="service/estate/scope_posture.py",
+        before="    if state is ScopeState.UNKNOWN:\n        counts = {Posture.UNKNOWN: count}",
+        after="    if state is ScopeState.UNKNOWN:\n        counts = {Posture.READY: count}",
+        tests=(_SCOPE,),
+    ),
+    Mutant(
+        name="an-old-summary-counts-as-new",
+        breaks=("G70",),
+        file="service/estate/scope_posture.py",
+        before="abs(rules.now - as_of) <= rules.allowed",
+        after="as_of is not None",
+        tests=(_SCOPE,),
+    ),
+    Mutant(
+        name="records-that-the-inventory-cannot-hold-are-forgotten",
+        breaks=("G70",),
+        file="service/estate/scope_posture.py",
+        before="    if missing > 0:",
+        after="    if missing > 10**9:",
+        tests=(_SCOPE,),
+    ),
+    Mutant(
+        name="a-percentage-beside-a-scope-that-was-never-counted",
+        breaks=("G70",),
+        file="service/estate/estate.py",
+        before="if not self.servers or self.uncounted:",
+        after="if not self.servers:",
+        tests=(_ESTATE, _QUERY),
+    ),
+    Mutant(
+        name="the-share-that-is-ready-is-rounded",
+        breaks=("G70",),
+        file="service/estate/estate.py",
+        before="return self.counts.get(Posture.READY, 0) * 1000 // self.servers / 10",
+        after="return round(self.counts.get(Posture.READY, 0) * 100 / self.servers, 1)",
+        tests=(_ESTATE,),
+    ),
+    Mutant(
+        name="an-error-beside-a-continuous-state-is-ready",
+        breaks=("G70",),
+        file="service/inventory/posture.py",
+        before="    if error or posture is Posture.STALLED:",
+        after="    if posture is Posture.STALLED:",
+        tests=(_SERVER,),
+    ),
+    Mutant(
+        name="a-lag-over-the-objective-is-ready",
+        breaks=("G70",),
+        file="service/inventory/posture.py",
+        before="    if lag_s is not None and lag_s > objective_s:",
+        after="    if lag_s is not None and lag_s > 10 * objective_s:",
+        tests=(_SERVER,),
+    ),
+    Mutant(
+        name="the-verdict-ignores-what-is-unknown",
+        breaks=("G70",),
+        file="service/queries/estate/document.py",
+        before="    if not is_complete or estate.counts.get(Posture.UNKNOWN):",
+        after="    if estate.counts.get(Posture.UNKNOWN):",
+        tests=("unit/queries/estate/test_document.py::*", _QUERY),
+    ),
+    Mutant(
+        name="since-when-begins-anew-with-each-sync",
+        breaks=("G71",),
+        file="service/sync/inventory/servers.py",
+        before='            return str(stored.get(POSTURE_SINCE) or "")',
+        after="            return iso(now)",
+        tests=("queries/test_estate.py::test_a_server_that_stalls_is_shown_with_reason_and_time_after_one_sync",),
+    ),
+)
