@@ -274,5 +274,7 @@ def _skipped_json(account: Account, why: str) -> dict[str, Any]:
 
 
 def _record_problem(refusal: RefusalError, target: str, table_name: str) -> Problem:
-    fix = f"correct the record of {target} in {table_name}"
-    return Problem(refusal.code, refusal.message, RegionStatus.ERROR, account_id=target, advice=fix)
+    """Make the problem of a record that was removed from the table while the run worked with it."""
+    message = f"its staging accounts were not added to {table_name}: {refusal.message.partition(' Fix: ')[0]}"
+    fix = f"none if it was removed on purpose while the sync ran; else add it again: drs-sync accounts add {target}"
+    return Problem(refusal.code, message, RegionStatus.ERROR, account_id=target, advice=fix)
