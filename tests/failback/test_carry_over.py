@@ -13,6 +13,8 @@ from service.aws.dynamodb_write import Table
 from service.errors import AwsError
 from service.models import Call
 from service.sync.inventory import topology_tables
+from service.topology import carry_over as carry_over_module
+from service.topology.carry_over import CarryOver
 from service.topology.original import COPIED
 from service.topology.table import TopologyTable
 from tests.failback.simulated import ACCOUNT, INVENTORY, OWN, SimulatedFailback
@@ -105,6 +107,22 @@ async def test_what_an_older_version_writes_later_is_found_by_the_next_run(simul
     assert simulation.left()
     await simulation.sync()
     assert simulation.left() == []
+
+
+async def test_what_the_index_shows_is_carried_over_up_to_a_maximum_per_run(
+    simulation: SimulatedFailback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await simulation.sync()
+    for number in range(5):
+        write_topology(simulation, f"{GONE}{number}")
+    monkeypatch.setattr(carry_over_module, "_MAX_LEFT", 2)
+    host = simulation.host()
+    own, inventory = (Table(host.aws_client.hub(), name, HUB_REGION) for name in (OWN, INVENTORY))
+    left = []
+    for _ in range(3):
+        await CarryOver(own, inventory, host.now).run(pages=0)
+        left.append(len(simulation.left()))
+    assert left == [3, 1, 0]
 
 
 async def test_a_topology_that_a_scan_needs_is_carried_over_at_once_and_starts_the_search_again(

@@ -65,15 +65,13 @@ class OriginFiller:
             self._ask_if_unknown(each, filled[each.server.lineage])
         return filled
 
-    def add_unchanged(self, scanned: ScannedServer) -> None:
-        """Remember an unchanged server whose record reports what the copies on its inventory item lack.
+    def add_unchanged(self, scanned: ScannedServer, item: Mapping[str, Any]) -> None:
+        """Remember an unchanged server whose record reports what the copies on its stored `item` lack.
 
         No server costs a read if its record adds nothing. Items have no copy of the host name, which is therefore
         filled when the item is next written.
         """
-        if scanned.stored is None:
-            return
-        copies = {**scanned.stored.item, HOSTNAME: scanned.server.hostname}
+        copies = {**item, HOSTNAME: scanned.server.hostname}
         if fill_origin(copies, scanned.server):
             self._unchanged.append(_from_record(scanned))
         else:

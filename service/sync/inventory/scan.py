@@ -278,9 +278,7 @@ class InventoryScan(ScopeScan):
             return
         problem = account_problem(error)
         message = f"details of its EC2 instances were not read and stay as they were: {problem.message}"
-        warning = replace(problem, message=message)
-        if warning not in self.warnings:  # of an earlier page
-            self.warnings.append(warning)
+        self.warnings.append(replace(problem, message=message))
 
     def _explain_odd_instance(self, origin: Scope, instance_id: str, instance: OddRecord) -> None:
         message = f"EC2 shows the instance {instance_id} in a way that cannot be used: {instance.why}"

@@ -91,7 +91,7 @@ class TopologyRecorder:
         stored = scanned.stored
         if stored is None or not scanned.server.is_forward:
             return
-        self._origins.add_unchanged(scanned)
+        self._origins.add_unchanged(scanned, stored.item)
         if self._lacks_details(stored.item, scanned.server):
             only_template = set(stored.item.get(MISSING) or ()) - {ORIGIN_MISSING} == {TEMPLATE_MISSING}
             self._unfinished.append(

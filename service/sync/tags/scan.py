@@ -218,12 +218,10 @@ class TagScan(ScopeScan):
         return _ShownInstances(shown, sum(map(len, by_instance.values())) - len(shown))
 
     def _explain_unread(self, origin: Scope, error: AwsError) -> None:
-        """Report once that servers of an account are skipped because it may not be entered."""
+        """Report that servers of an account are skipped because it may not be entered: one entry, whatever region."""
         problem = account_problem(error)
         message = f"tags of the EC2 instances in {origin.account_id} are not copied: {problem.message}"
-        warning = replace(problem, message=message)
-        if warning not in self.results.warnings:  # of another region
-            self.results.warnings.append(warning)
+        self.results.warnings.append(replace(problem, message=message))
 
     def _plan(self, shown: _ShownInstances) -> Iterable[Task]:
         for each, instance_tags in shown.servers:

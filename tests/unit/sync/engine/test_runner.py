@@ -19,7 +19,7 @@ from service.aws.client import Identity
 from service.context import RunContext, SyncRequest
 from service.deadline import Shutdown
 from service.errors import AwsError, ConfigurationError
-from service.models import Call, Problem, Scope
+from service.models import Call, Coverage, Problem, Scope
 from service.regions.selection import RegionSource, ScanReason, Selection
 from service.settings import Settings
 from service.sync.engine.outcome import ScopeResult
@@ -382,6 +382,48 @@ def test_a_region_that_could_not_be_reached_is_tried_first_and_waited_for_last()
     assert sorted(ordered) == sorted(scopes)
     assert {scope.region for scope in ordered[:2]} == {scope.region for scope in ordered[-4:]} == {"l", "n"}
     assert {scope.region for scope in ordered[2:-4]} == {"k", "m"}
+
+
+@pytest.mark.parametrize(
+    ("told", "coverage"),
+    [
+        (True, Coverage.FAILED),
+        (False, Coverage.SKIPPED),
+        (AwsError("AccessDenied", "no", Call("dynamodb", "Query", "hub", "us-east-1")), Coverage.FAILED),
+    ],
+)
+def test_a_region_that_cannot_be_reached_is_skipped_only_where_no_servers_can_be(
+    told: bool | AwsError,  # noqa: FBT001
+    coverage: Coverage,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where the sync cannot tell whether servers are known, there may be some."""
+    dark = SCOPES[1]
+    call = Call("drs", "DescribeSourceServers", ACCOUNT, dark.region)
+
+    class TellingSync(CountingSync):
+        async def may_have_servers(self, scope: Scope, run: Run) -> bool:
+            assert scope == dark
+            if isinstance(told, AwsError):
+                raise told
+            return told
+
+    class CutOff(Access):
+        async def drs_session(self, scope: Scope) -> Any:
+            if scope == dark:
+                raise AwsError("EndpointUnreachable", "no", call)
+            return await super().drs_session(scope)
+
+    async def work(_: VirtualLoop) -> None:
+        sync = TellingSync(in_order, CutOff())
+        await report_of(sync)
+        assert {scope: result.coverage for scope, result in sync.results.items()} == {
+            each: coverage if each == dark else Coverage.COMPLETE for each in SCOPES
+        }
+
+    run_virtually(work)
+    messages = [record.message for record in caplog.records]
+    assert ("cannot tell whether servers are known" in messages) is isinstance(told, AwsError)
 
 
 def test_no_region_is_always_the_last() -> None:
