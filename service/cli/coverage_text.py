@@ -56,6 +56,10 @@ def coverage_lines(report: Mapping[str, Any], width: int | None) -> Iterator[Ren
         )
         for each in report["unknown"]:
             yield from _problem(each, f"{each['accountId']} {each['region']}")
+    if scopes := report["serverScopesUnknown"]:
+        where = _counted(len(scopes), "account and region", "accounts and regions")
+        yield Text("")
+        yield Text(f"The source servers of {where} are not known: instances they protect may be listed.")
     for name in ("errors", "warnings"):
         for each in report[name]:
             if each["code"] not in {unknown["code"] for unknown in report["unknown"]}:

@@ -24,6 +24,7 @@ REPORT: Final[dict[str, Any]] = {
     "lookedAt": [{"accountId": "777788889999", "region": "us-east-1"}],
     "unknown": [],
     "notLookedAt": [],
+    "serverScopesUnknown": [],
     "errors": [],
     "warnings": [],
 }
@@ -105,7 +106,11 @@ def test_what_could_not_be_read_is_named_with_cause_and_fix_once() -> None:
 def test_other_errors_and_warnings_follow() -> None:
     error = {"code": "ServersUnknown", "message": "servers of 2 scopes are not known", "advice": "sync", "regions": []}
     warning = {"code": "NoTopologyTable", "message": "no summary is kept", "regions": []}
-    assert shown(errors=[error], warnings=[warning])[2:] == [
+    scopes = [{"accountId": "777788889999", "region": region} for region in ("us-east-1", "us-west-2")]
+    assert shown(errors=[error], warnings=[warning], serverScopesUnknown=scopes)[2:] == [
+        "",
+        "The source servers of 2 accounts and regions are not known: instances they",
+        "protect may be listed.",
         "",
         "  ServersUnknown",
         "    servers of 2 scopes are not known",
