@@ -332,3 +332,25 @@ async def test_a_protected_instance_is_listed_once_its_server_is_disconnected(sa
     server_id = record["sourceServerID"]
     assert (listed["reason"], listed["sourceServerID"]) == ("SERVER_DISCONNECTED", server_id)
     assert (listed["why"], numbers(report)) == (f"its source server {server_id} is disconnected", (4, 1, 0))
+
+
+async def test_a_recovered_instance_is_protected_once_it_is_replicated_in_turn(sandbox: EngineSandbox) -> None:
+    """After a failover production runs on the recovery instance, in the region to which servers replicate."""
+    a, recovery_region = sandbox.names.a, "ca-central-1"
+    add_instances(sandbox, a, recovery_region, [{"launched_by_drs": "recovery", "name": "app-1"}])
+    [reservation] = ec2_backends[a][recovery_region].reservations.values()
+    await sandbox.sync()
+    async with open_app(load_settings()) as app:
+        report = await look(app, accounts=(a,), regions=(recovery_region,))
+        assert (numbers(report), report["leftOut"]["recoveryInstances"]) == ((0, 0, 1), 1)
+        reversed_server = {
+            "replicationDirection": "FAILBACK",
+            "sourceProperties": {"identificationHints": {"awsInstanceID": reservation.instances[0].id}},
+            "sourceCloudProperties": {"originAccountID": a, "originRegion": recovery_region},
+        }
+        sandbox.add(sandbox.names.b, "eu-west-1", servers=[{"record": reversed_server}])
+        await sandbox.sync(full_scan=True)
+        app.deps.status.invalidate()
+        report = await look(app)
+    [counts] = [each for each in report["lookedAt"] if each["region"] == recovery_region]
+    assert (counts["accountId"], counts["protected"], counts["leftOut"]) == (a, 1, 0)
