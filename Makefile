@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 .PHONY: help demo test test-deep coverage mutants bench bench-check check deploy-check docs simulate soak audit sbom package format lock clean
 .DELETE_ON_ERROR:
 
-demo: $(READY)                       ## run every sync against the built-in simulated AWS
+demo: $(READY)                       ## tell a story on the built-in simulated AWS, which ends on the status screen
 	$(BIN)/drs-sync demo
 
 # BUDGETS=--check-budgets fails a run whose directories cost more CPU than tests/budgets.toml allows. ONE_OF=4 leaves out three

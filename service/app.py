@@ -6,7 +6,9 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+import anyio
 
 from service.accounts.access import AccountAccess
 from service.accounts.table import TargetAccountsTable
@@ -14,6 +16,8 @@ from service.aws.client import AwsClient
 from service.aws.dynamodb_write import Table
 from service.context import ContextLoader, SyncRequest
 from service.deadline import Shutdown
+from service.errors import AwsError
+from service.estate.runs import run_item
 from service.models import Now, utc_now
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
@@ -33,6 +37,8 @@ from service.telemetry import publish_metrics
 __all__ = ["App", "TagSyncRunningError", "open_app"]
 
 _log = logging.getLogger(__name__)
+_RECORD_TIMEOUT_S: Final = 2.0  # after the run: Lambda's time limit is near
+_IS_NEWER: Final = "attribute_not_exists( #startedAt ) OR #startedAt <= :started"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +132,28 @@ class App:
         if report.get("dryRun"):
             return report
         await publish_metrics(self.settings, {**report, "operation": metrics_operation(report)}, figures_of(report))
+        await self.record_run(metrics_operation(report), report)
         return report
+
+    async def record_run(self, operation: str, report: Mapping[str, Any]) -> None:
+        """Write how a run ended to the topology table, for readers of the estate; a failure costs only that."""
+        name = self.settings.source_server_topology_table
+        if not name:
+            return
+        code = "DeadlineExceeded"
+        with anyio.move_on_after(_RECORD_TIMEOUT_S):
+            try:
+                item = run_item(operation, report)
+                await self.deps.table(name).put_if(item, _IS_NEWER, {"started": item["startedAt"]})
+            except AwsError as error:
+                code = error.code
+            else:
+                return
+        _log.warning("run not recorded", extra={"operation": operation, "code": code})
+
+    async def publish_estate(self, operation: str, figures: Mapping[str, float]) -> None:
+        """Emit the metrics of the estate after a sync in shards, none of which knows all of it."""
+        await publish_metrics(self.settings, {"operation": operation}, figures)
 
     async def publish_lost_scopes(self, operation: str, scopes: int) -> None:
         """Emit the metric of scopes whose run ended without a report, and so without metrics of its own."""

@@ -1,13 +1,15 @@
-"""EventBridge scheduled rule of the hub: read and update its schedule."""
+"""EventBridge of the hub: a scheduled rule, to read and update its schedule, and a bus, to put events on."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from service.aws.client import AccountSession
 from service.errors import AwsError
+from service.models import Call
 
-__all__ = ["ScheduleRule"]
+__all__ = ["EventBus", "ScheduleRule"]
 
 
 class ScheduleRule:
@@ -38,3 +40,30 @@ class ScheduleRule:
             "State": "ENABLED" if enabled else "DISABLED",
         }
         await self._session.call("events", "PutRule", params, region=self._region)
+
+
+class EventBus:
+    """An event bus: puts events on it."""
+
+    def __init__(self, session: AccountSession, name: str, region: str) -> None:
+        self._session = session
+        self.name = name
+        self._region = region
+
+    async def put(self, events: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Put at most ten events on the bus; return the positions of those that were not accepted.
+
+        Raises:
+            AwsError: the call failed, or it is unknown which events were accepted.
+        """
+        entries = [{**event, "EventBusName": self.name} for event in events]
+        response = await self._session.call("events", "PutEvents", {"Entries": entries}, region=self._region)
+        results = response.get("Entries")
+        if not (isinstance(results, list) and len(results) == len(entries)):
+            call = Call("events", "PutEvents", "hub", self._region)
+            raise AwsError("MalformedResponse", "response does not tell of each event whether it was accepted", call)
+        return [
+            position
+            for position, result in enumerate(results)
+            if not (isinstance(result, dict) and isinstance(result.get("EventId"), str) and not result.get("ErrorCode"))
+        ]

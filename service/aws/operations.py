@@ -77,7 +77,7 @@ READ_WRITE_OPERATIONS: Final[Operations] = _with(
     _with(_DATA_MANAGEMENT_READS, _WRITES_IN_ACCOUNTS),
     {
         "dynamodb": frozenset({"BatchWriteItem", "DeleteItem", "PutItem", "UpdateItem"}),
-        "events": frozenset({"DescribeRule", "PutRule"}),
+        "events": frozenset({"DescribeRule", "PutEvents", "PutRule"}),
     },
 )
 """Operations of the data-management side: syncs and changes to staging accounts."""

@@ -40,6 +40,7 @@ class Demo:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         self._environment = {**_SLOW_TIMEOUTS, **inherited, **sandbox.environment()}
         self._steps: list[Step] = []
+        self._stderr: int | None = None  # of the commands: this process's
 
     def run(self) -> int:
         """Run all steps. Returns exit code 0 if every command ended with the expected exit code, else 1."""
@@ -48,10 +49,13 @@ class Demo:
         self._staging()
         self._tags()
         self._query()
-        succeeded = all(step["exitCode"] == step["expected"] for step in self._steps)
+        return self._end()
+
+    def _end(self) -> int:
+        """Print the document for programs. Returns exit code 0 if every command ended as expected, else 1."""
         if self._output is Output.JSON:
             print_json({"operation": "demo", "acts": self._steps})
-        return 0 if succeeded else 1
+        return 0 if all(step["exitCode"] == step["expected"] for step in self._steps) else 1
 
     def _inventory(self) -> None:
         full = self._run_step(
@@ -97,10 +101,7 @@ class Demo:
         variables = "".join(f"{name}={value} " for name, value in environment.items())
         self._print(f"\n{number}. {title}\n$ {variables}drs-sync {line}")
         self._sandbox.clear_calls()
-        command = [sys.executable, "-m", "service.cli", *line.split(), "--output", "json"]
-        process = subprocess.run(  # noqa: S603 - our own command
-            command, env={**self._environment, **environment}, stdout=subprocess.PIPE, check=False
-        )
+        process = self._run_process(*line.split(), "--output", "json", **environment)
         report: dict[str, Any] = orjson.loads(process.stdout) if process.stdout else {"error": "no output"}
         step: Step = {
             "title": title,
@@ -114,6 +115,12 @@ class Demo:
         if self._output is Output.TABLE:
             self._show(step)
         return step
+
+    def _run_process(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
+        command = [sys.executable, "-m", "service.cli", *arguments]
+        return subprocess.run(  # noqa: S603 - our own command
+            command, env={**self._environment, **environment}, stdout=subprocess.PIPE, stderr=self._stderr, check=False
+        )
 
     def _show(self, step: Step) -> None:
         report = step["report"]

@@ -52,24 +52,34 @@ def serve(
     return 0
 
 
-def demo(fleet: FleetOption = None, output: OutputOption = None) -> int:
-    """Run every sync and a query against a simulated AWS, each twice.
+def demo(
+    fleet: FleetOption = None,
+    *,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Run every sync and a query, each twice, and show their reports.")
+    ] = False,
+    output: OutputOption = None,
+) -> int:
+    """Tell in a minute what drs-sync does: a story on a simulated AWS that ends on the status screen.
 
-    Starts a sandbox in the background, runs `drs-sync` against it as a
-    user would, and leaves nothing behind.
+    An account denies access, a server stalls, a region becomes active, a
+    server is recovered and has to go back. Starts a sandbox in the
+    background, runs `drs-sync` against it as a user would, and leaves
+    nothing behind but a page.
 
     Exit codes: 0 every command ended as expected; 1 otherwise; 2 wrong usage.
     """
     chosen = output or Output.default()
     try:
         from service.cli.demo import Demo  # noqa: PLC0415 - needs the extra `sandbox`
+        from service.cli.demo_story import Story  # noqa: PLC0415 - needs the extra `sandbox`
         from service.sandbox.fleet import FleetError  # noqa: PLC0415 - needs the extra `sandbox`
         from service.sandbox.server import SandboxError, serve  # noqa: PLC0415 - needs the extra `sandbox`
     except ImportError:
         return print_error("Usage", _NOT_INSTALLED, chosen, exit_code=2)
     try:
         with serve(_load_fleet(fleet)) as sandbox:
-            return Demo(sandbox, chosen).run()
+            return (Demo if verbose else Story)(sandbox, chosen).run()
     except (FleetError, SandboxError) as error:
         return print_error("Sandbox", str(error), chosen, exit_code=2)
     except KeyboardInterrupt:

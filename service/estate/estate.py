@@ -68,7 +68,7 @@ class Estate:
         counts: number of servers by posture.
         not_ready: servers that are not ready, by posture and reason, the worst first.
         worst_lag: seconds, scope and id of the server with the longest lag; None where no lag is known.
-        over_objective: servers whose lag is above their objective.
+        over_objective: servers that replicate continuously, and whose lag is above their objective.
         unreadable_objectives: servers whose tag of a lag objective cannot be read.
         without_recent_drill: servers whose last drill or recovery is too old, or not known.
         topology_unknown: servers of whose origin something is missing that a failback needs.

@@ -34,6 +34,7 @@ class ScopePosture:
         last_complete: when the last complete scan began; None where there was none.
         summary: the members of its summary that count; empty where there is none, or it says nothing any more.
         lacks_summary: it was scanned, and no summary of a recent scan could be read.
+        cause: why it is unknown: the status of the last attempt, NEVER_SCANNED or SCAN_TOO_OLD; else empty.
     """
 
     scope: Scope
@@ -43,6 +44,7 @@ class ScopePosture:
     last_complete: datetime | None = None
     summary: Mapping[str, Any] = field(default_factory=dict)
     lacks_summary: bool = False
+    cause: str = ""
 
     @property
     def servers(self) -> int:
@@ -75,7 +77,9 @@ def posture_of_scope(
         return ScopePosture(scope, state, last_complete=last_complete)
     if state is ScopeState.UNKNOWN:
         counts = {Posture.UNKNOWN: count} if count else {}
-        return ScopePosture(scope, state, counts, is_counted=is_counted, last_complete=last_complete)
+        return ScopePosture(
+            scope, state, counts, is_counted=is_counted, last_complete=last_complete, cause=_cause(entry)
+        )
     valid = _valid(summary, rules)
     if valid is None:
         counts = {Posture.UNKNOWN: count} if count else {}
@@ -85,6 +89,12 @@ def posture_of_scope(
     if missing > 0:
         counts[Posture.UNKNOWN] = counts.get(Posture.UNKNOWN, 0) + missing
     return ScopePosture(scope, state, counts, last_complete=last_complete, summary=valid)
+
+
+def _cause(entry: AccountEntry | None) -> str:
+    if entry is not None and entry.status is not None and not entry.status.settles_count:
+        return str(entry.status)
+    return "NEVER_SCANNED" if entry is None or entry.last_complete is None else "SCAN_TOO_OLD"
 
 
 def _valid(summary: object, rules: StateRules) -> Mapping[str, Any] | None:

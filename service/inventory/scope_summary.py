@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from service.inventory.moving_values import MovingValues, time_ms
 from service.inventory.posture import (
+    LAG_OVER_OBJECTIVE,
     SEVERITY,
     Objectives,
     Posture,
@@ -132,11 +133,10 @@ class ScopeSummary:
     def _add_posture(
         self, record: Mapping[str, Any], values: MovingValues, tags: Mapping[str, Any], since: str
     ) -> None:
-        objective_s = self._objectives.lag_of(tags)
         self._unreadable_objectives += self._objectives.has_unreadable_lag(tags)
-        found, lag_s = posture_of(record, values, objective_s), values.lag_s or 0.0
+        found, lag_s = posture_of(record, values, self._objectives.lag_of(tags)), values.lag_s or 0.0
         self._postures[found.posture] += 1
-        self._over_objective += lag_s > objective_s
+        self._over_objective += found.reason == LAG_OVER_OBJECTIVE
         if found.posture is not Posture.READY:
             name = _text(record.get("hostname")) or _name_of(record) or _text(tags.get("Name"))
             server_id = _text(record.get("sourceServerID"))

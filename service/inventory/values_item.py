@@ -21,6 +21,7 @@ __all__ = [
     "SCANNED_AT",
     "SERVERS_PER_PART",
     "ScopeValues",
+    "events_key",
     "part_count",
     "part_key",
     "parts_of",
@@ -37,6 +38,11 @@ SCANNED_AT: Final = "scannedAt"
 def part_key(scope: Scope, part: int) -> dict[str, str]:
     """Return the key of a part of a scope's moving values."""
     return {"pk": f"scope#{scope.account_id}#{scope.region}", "sk": f"values#{part}"}
+
+
+def events_key(scope: Scope) -> dict[str, str]:
+    """Return the key of the item that says what was announced of a scope."""
+    return {"pk": f"scope#{scope.account_id}#{scope.region}", "sk": "events"}
 
 
 def parts_of(

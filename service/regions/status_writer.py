@@ -80,17 +80,20 @@ class RegionStatusTable(RegionStatusReader):
             if await update.write(to_attributes(row, now=self._now())):
                 return
 
-    async def mark_all_checked(self) -> None:
+    async def mark_all_checked(self) -> tuple[RegionRow, ...]:
         """Move `lastChecked` of every row to now, and change nothing else: a sync of the whole inventory has ended.
 
         Other readers look at one row, whichever comes first, and take its `lastChecked` as the age of the inventory.
+
+        Returns:
+            The rows as they were read.
 
         Raises:
             AwsError: the rows could not be read, or one could not be written; the others may be.
         """
         table = self._writable
         if table is None:
-            return
+            return ()
         self.invalidate()
         rows = await self.rows()
         if isinstance(rows, StatusUnavailable):
@@ -104,6 +107,7 @@ class RegionStatusTable(RegionStatusReader):
             async for _ in written:
                 pass
         self.invalidate()
+        return rows
 
     async def _mark_checked(self, table: Table, region: str) -> None:
         update = _update_of(table, region, "UpdateItem")

@@ -330,11 +330,32 @@ def test_a_bad_fleet_file_is_named_with_what_is_wrong(text: str, tmp_path: Path)
 
 
 @pytest.mark.deep
+def test_the_story_of_the_demo_fits_a_screen_and_ends_on_the_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    done = drs_sync("demo", "--output", "table", COLUMNS="80")
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert len(lines) < 60
+    told = done.stdout
+    for part in ("denies us", "stalls, and a first server comes to eu-north-1", "new: eu-north-1", "% saved"):
+        assert part in told
+    assert "Reverse the replication of the recovered machine" in told
+    screen = told[told.index("Could it fail over now?\n") :]
+    assert "NO: 89 of at least 96 servers are ready\n" in screen
+    assert "1 server stalled: AGENT_NOT_SEEN" in screen
+    assert "33 scopes unknown: IAM_PERMISSION_DENIED" in screen
+    assert "100 %" not in screen
+    assert lines[-1].strip().startswith("drs-sync sandbox")
+
+
+@pytest.mark.deep
 def test_the_demo_shows_the_same_counts_for_fewer_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("AWS_"):
             monkeypatch.delenv(name)
-    done = drs_sync("demo", "--output", "json")
+    done = drs_sync("demo", "--verbose", "--output", "json")
     assert done.returncode == 0
     steps = json.loads(done.stdout)["acts"]
     full, filtered, regions = (step["report"] for step in steps[:3])

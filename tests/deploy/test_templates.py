@@ -387,12 +387,32 @@ def test_the_dashboard_is_json_and_shows_metrics_that_are_written() -> None:
     [(_, properties)] = of_type(template("monitoring.yaml"), "AWS::CloudWatch::Dashboard")
     body = json.loads(re.sub(r"\$\{[\w:]+\}", "x", properties["DashboardBody"]["Fn::Sub"][0]))
     shown = [metric for each in body["widgets"] for metric in each["properties"].get("metrics", [])]
-    searched = {metric[0]["expression"] for metric in shown if isinstance(metric[0], dict)}
-    named = {re.search(r'MetricName="(\w+)"', each)[1] for each in searched}  # type: ignore[index]
+    expressions = [metric[0]["expression"] for metric in shown if isinstance(metric[0], dict)]
+    named = {name for each in expressions for name in re.findall(r'MetricName="(\w+)"', each)}
+    assert named
     named |= {metric[1] for metric in shown if metric[0] in (NAMESPACE, ".")}
     assert named <= set(METRICS)
     assert shown
-    assert all("Project" in str(each) for each in shown if each[0] not in ("...", "."))
+    own = [each for each in shown if each[0] not in ("...", ".") and "id" not in each[0]]  # not arithmetic
+    assert all("Project" in str(each) for each in own)
+
+
+def test_the_first_row_of_the_dashboard_answers_the_three_questions_and_calls_saved_come_last() -> None:
+    [(_, properties)] = of_type(template("monitoring.yaml"), "AWS::CloudWatch::Dashboard")
+    widgets = json.loads(re.sub(r"\$\{[\w:]+\}", "x", properties["DashboardBody"]["Fn::Sub"][0]))["widgets"]
+    first = [each["properties"] for each in widgets if each["y"] == 0]
+    assert [(each["view"], each["title"].partition("?")[0]) for each in first] == [
+        ("singleValue", "Could it fail over now"),
+        ("singleValue", "Can it be believed"),
+        ("singleValue", "What needs you"),
+    ]
+    for each in first:
+        known = {metric[-1]["id"] for metric in each["metrics"] if isinstance(metric[-1], dict)}
+        for metric in each["metrics"]:
+            if isinstance(metric[0], dict):
+                assert set(re.findall(r"[a-z]+", metric[0]["expression"])) <= known
+    last = max(widgets, key=lambda each: each["y"])
+    assert last["properties"]["title"].startswith("Calls saved")
 
 
 def test_every_alarm_has_its_section_in_the_operations_page() -> None:
@@ -442,7 +462,11 @@ def _table_resources(role: dict[str, Any]) -> list[Any]:
 def test_only_the_query_function_reads_protection_groups_and_only_where_their_table_is_named() -> None:
     roles, main = template("roles.yaml"), template("main.yaml")
     reading = {
-        logical: [each for each in properties["Policies"][0]["PolicyDocument"]["Statement"] if "Fn::If" in each]
+        logical: [
+            each
+            for each in properties["Policies"][0]["PolicyDocument"]["Statement"]
+            if "Fn::If" in each and "dynamodb" in str(each)
+        ]
         for logical, properties in of_type(roles, "AWS::IAM::Role")
     }
     [(condition, statement, otherwise)] = [each["Fn::If"] for each in reading.pop("QueryHandlerRole")]

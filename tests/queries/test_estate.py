@@ -12,7 +12,7 @@ from service.pages.first_screen import first_screen
 from tests.queries.client import QueryClient, synced
 from tests.support.sandbox import EngineSandbox
 
-READS = {("dynamodb", "Scan"): 2, ("dynamodb", "BatchGetItem"): 1}
+READS = {("dynamodb", "Scan"): 2, ("dynamodb", "BatchGetItem"): 1, ("dynamodb", "Query"): 1}
 
 
 def record_of(sandbox: EngineSandbox, region: str, position: int = 0) -> dict[str, Any]:

@@ -132,7 +132,9 @@ def test_a_shard_that_is_lost_changes_no_count_of_its_accounts(sandbox: EngineSa
 
 def scopes_failed(out: str) -> list[tuple[str, int]]:
     """Return operation and value of the metric ScopesFailed for each EMF line of an output."""
-    lines = [json.loads(line) for line in out.splitlines() if '"_aws"' in line]
+    every = [json.loads(line) for line in out.splitlines() if '"_aws"' in line]
+    lines = [line for line in every if "ScopesFailed" in line]
+    assert all(set(line) & {"ServersReady"} for line in every if line not in lines)  # those of the estate
     assert all(line["ScopesToRepair"] == line["ScopesFailed"] for line in lines)
     assert all(len(line["_aws"]["CloudWatchMetrics"][0]["Dimensions"]) == 3 for line in lines)
     return [(line["Operation"], line["ScopesFailed"]) for line in lines]

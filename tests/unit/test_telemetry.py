@@ -30,6 +30,19 @@ REPORT: Final = {
     "timeSavedSeconds": 5.75,
     "errors": [],
 }
+ESTATE: Final = {
+    "serversReady": 30,
+    "serversSyncing": 4,
+    "serversStalled": 3,
+    "serversDisconnected": 1,
+    "serversExtensionError": 1,
+    "serversUnknown": 5,
+    "serversOverLagObjective": 2,
+    "serversWithoutRecentDrill": 20,
+    "worstLagSeconds": 3600,
+    "oldestCompleteScanSeconds": 840,
+    "stagingFillPercent": 93.3,
+}
 INSTALLATION: Final = Installation("hrp", "dev")
 NAMES: Final = {"Project": "hrp", "Environment": "dev"}
 FIGURES: Final = {
@@ -42,6 +55,7 @@ FIGURES: Final = {
     "inventoryDatabaseHits": 1,
     "inventoryDatabaseMisses": 0,
     "instancesUnprotected": 4,
+    **ESTATE,
 }
 
 
@@ -69,6 +83,14 @@ def test_origin_accounts_that_deny_access_are_nothing_to_repair() -> None:
     report = {**REPORT, "regionSource": "status_table", "regionsActive": 2, "scopes": scopes, "scopesOriginDenied": 2}
     figures = figures_of(report)
     assert (figures["scopesFailed"], figures["scopesToRepair"]) == (6, 4)
+
+
+def test_the_figures_of_the_estate_are_metrics_of_the_sync_that_has_them() -> None:
+    scopes = {"asked": 1, "complete": 1, "partial": 0, "skipped": 0, "failed": 0}
+    report = {**REPORT, "regionSource": "status_table", "regionsActive": 2, "scopes": scopes}
+    assert ESTATE.items() <= figures_of({**report, "estate": ESTATE}).items()
+    assert not ESTATE.keys() & figures_of(report).keys()
+    assert not ESTATE.keys() & figures_of({**report, "estate": None}).keys()
 
 
 def test_servers_that_a_staging_sync_did_not_extend_are_those_held_back_and_those_refused() -> None:

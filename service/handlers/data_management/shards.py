@@ -16,9 +16,11 @@ from service.errors import AwsError
 from service.handlers.request_models import FinishBody, PlanBody, ShardBody, ShardResult, SyncType
 from service.handlers.router import Operation, Params, Response
 from service.models import Problem, RegionStatus, Shard, iso
+from service.regions.status_rows import RegionRow
 from service.sync.engine.recording import finish_shards
 from service.sync.engine.shards import Lost, merged, shard_count, summary
 from service.sync.inventory import sync as inventory
+from service.sync.inventory.estate import ESTATE, announce_estate, read_estate
 from service.sync.inventory.topology_tables import carry_over
 from service.sync.staging import sync as staging
 from service.sync.tags import sync as tags
@@ -95,21 +97,38 @@ async def finish_sync(app: App, params: Params) -> Response:
         duration_s=max(0.0, (app.now() - first.started_at).total_seconds()),
     )
     is_complete = not lost and not any(each["isOutOfTime"] for each in received)
-    warnings = [await _warning_of(_record_end(app, body, report, is_complete=is_complete))]
+    rows: list[RegionRow] = []
+    warnings = [await _warning_of(_record_end(app, body, report, rows, is_complete=is_complete))]
     if first.job is SyncType.INVENTORY:  # no shard covers all accounts
         remaining_s = float("inf") if params.remaining_s is None else params.remaining_s
         warnings.append(await _warning_of(carry_over(app.deps, remaining_s=remaining_s)))
+        warnings.append(await _warning_of(_add_estate(app, report, rows)))
     report["warnings"] += [each for each in warnings if each]
     app.log_report(report)
+    if ESTATE in report:
+        await app.publish_estate(operation, report[ESTATE])
     if lost:  # the shards emitted all other metrics, which add up
         await app.publish_lost_scopes(operation, sum(each.scopes for each in lost))
     return Response({**report, "timestamp": report["startedAt"]})
 
 
-async def _record_end(app: App, body: FinishBody, report: Mapping[str, Any], *, is_complete: bool) -> None:
+async def _add_estate(app: App, report: dict[str, Any], rows: Sequence[RegionRow]) -> None:
+    """Add the figures of the estate to the report, which no shard knows; nothing after runs that were cut short."""
+    if not rows:
+        return
+    directory, _ = await _context_loader(app).directory()
+    estate = await read_estate(app.deps, directory.targets, rows)
+    if estate is not None:
+        report[ESTATE] = estate.figures(app.now())
+        await announce_estate(app.deps, estate)
+
+
+async def _record_end(
+    app: App, body: FinishBody, report: Mapping[str, Any], rows: list[RegionRow], *, is_complete: bool
+) -> None:
     job = body.shards[0].job
     if job is not SyncType.STAGING:
-        await finish_shards(
+        rows += await finish_shards(
             app.deps,
             body.shards[0].started_at,
             completed=is_complete,

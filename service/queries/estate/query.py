@@ -18,8 +18,9 @@ from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, problem_of
 from service.estate.estate import estate_of
+from service.estate.runs import RUNS_KEY, runs_of
 from service.estate.scope_posture import ScopePosture, posture_of_scope
-from service.fanout import fan_out
+from service.fanout import fan_out, prefetch
 from service.inventory.item import POSTURE_SINCE
 from service.inventory.moving_values import moving_values
 from service.inventory.posture import Objectives
@@ -68,7 +69,9 @@ class EstateQuery:
         completeness = self._context_loader.completeness(context, params)
         scopes = self._context_loader.scopes_of(context, params)
         scanned = [scope for scope in scopes if _state(context, scope) in _SCANNED]
-        summaries, problems = await self._summaries(scanned, deadline)
+        async with prefetch(lambda: self._runs(deadline)) as runs:
+            summaries, problems = await self._summaries(scanned, deadline)
+            runs_read, runs_problems = await runs()
         postures = [_posture(context, scope, summaries.get(scope)) for scope in scopes]
         lacking = [each.scope for each in postures if each.lacks_summary and each.servers]
         if lacking:
@@ -95,7 +98,22 @@ class EstateQuery:
                 "scopesWithoutSummary": len(estate.without_summary),
             },
         )
-        return Answer({**document, "errors": errors}, completeness, is_whole=is_whole)
+        members = {**document, "runs": runs_read, "errors": [*errors, *(each.as_json() for each in runs_problems)]}
+        return Answer(members, completeness, is_whole=is_whole)
+
+    async def _runs(self, deadline: QueryDeadline) -> tuple[list[dict[str, Any]], list[Problem]]:
+        """Read how the last runs ended; what cannot be read costs only that."""
+        name = self._settings.source_server_topology_table
+        if not name:
+            return [], []
+        table = TableReader(self._aws_client.hub(), name, self._aws_client.hub_region)
+        with anyio.CancelScope(deadline=deadline.inventory):
+            try:
+                items = [item async for item in table.query("#pk = :pk", {"pk": RUNS_KEY})]
+            except AwsError as error:
+                return [], [replace(error.problem, region="")]
+            return runs_of(items), []
+        return [], [_late(name, "Query")]
 
     async def _summaries(
         self, scopes: Iterable[Scope], deadline: QueryDeadline

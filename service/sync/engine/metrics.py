@@ -50,6 +50,7 @@ def figures_of(report: Mapping[str, Any]) -> dict[str, Any]:
         figures |= dict.fromkeys(("serversSynced", "apiCallReductionPercent", "timeSavedSeconds"))
         if source is not RegionSource.INVENTORY or failed:  # a number of some instances only
             figures["instancesUnprotected"] = None
+    figures |= report.get("estate") or {}
     if "serversHeldBack" in report:
         figures["serversNotExtended"] = report["serversHeldBack"] + report["serversFailed"]
     return figures

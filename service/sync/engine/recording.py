@@ -11,7 +11,7 @@ from typing import Final
 from service.models import RegionStatus, Scope
 from service.regions.known_accounts import KnownAccounts
 from service.regions.selection import ScanReason, StatusUnavailable
-from service.regions.status_rows import FullScanMark, Observation
+from service.regions.status_rows import FullScanMark, Observation, RegionRow
 from service.sync.engine.outcome import ScopeResult, is_run_over, is_unreachable
 from service.sync.engine.sync import Deps, Run
 
@@ -169,7 +169,9 @@ class RegionRecorder:
         return sorted({row.region for row in rows if known_accounts.removed_accounts(row.accounts)})
 
 
-async def finish_shards(deps: Deps, started_at: datetime, *, completed: bool, reads_inventory: bool) -> None:
+async def finish_shards(
+    deps: Deps, started_at: datetime, *, completed: bool, reads_inventory: bool
+) -> tuple[RegionRow, ...]:
     """Do at the end of runs that share the accounts what a single run does at its own.
 
     Args:
@@ -177,6 +179,9 @@ async def finish_shards(deps: Deps, started_at: datetime, *, completed: bool, re
         started_at: when these runs began.
         completed: each of them has come to its end.
         reads_inventory: they are runs of the inventory sync.
+
+    Returns:
+        The rows of region status after complete runs of the inventory sync, else none.
 
     Raises:
         AwsError: a table could not be read or written; the next run writes them.
@@ -193,5 +198,4 @@ async def finish_shards(deps: Deps, started_at: datetime, *, completed: bool, re
     for region in sorted(regions):
         await status.record(region, (), known_accounts=known_accounts, full_scan_mark=ended)
     status.invalidate()
-    if completed and reads_inventory:
-        await status.mark_all_checked()
+    return await status.mark_all_checked() if completed and reads_inventory else ()

@@ -11,14 +11,18 @@ from typing import Any, Final
 
 from service.aws.drs import DrsReads
 from service.errors import AwsError, unconfirmed_empty
+from service.estate.changes import Change, CurrentServer, changes_of, decode_marks, encode_marks
 from service.fanout import fan_out
 from service.inventory.item import ServerSnapshot, WriteStamp, build_item
+from service.inventory.posture import posture_of
 from service.inventory.server import content_hash, instance_facts, name_of_record, parse_server
 from service.inventory.table import ItemKey, StoredItem
+from service.inventory.values_item import events_key
 from service.models import OddRecord, Problem, RegionStatus, Scope
 from service.sync.engine.outcome import ScopeResult, account_problem, outcome_of
 from service.sync.engine.sync import ScopeScan
 from service.sync.inventory.doubt import believed_up_to, is_doubtful, repeated_warning
+from service.sync.inventory.outbox import Outbox
 from service.sync.inventory.servers import ScannedServer, rejected_problem
 from service.sync.inventory.tools import ScanTools
 from service.sync.inventory.topology_recorder import TopologyRecorder, missing_names
@@ -82,6 +86,7 @@ class InventoryScan(ScopeScan):
         self._has_page = False
         self._present: set[ItemKey] = set()
         self._shows_all = True
+        self._current: dict[str, CurrentServer] = {}
 
     @property
     def rescan_from(self) -> datetime | None:
@@ -117,6 +122,7 @@ class InventoryScan(ScopeScan):
                 return
         else:
             self.listed_completely = True
+        await self._announce()
         self.doing = "remove servers that left"
         await self._remove_absent()
         self.settled, self.doing = True, "complete details of the servers, which the next scan does"
@@ -204,6 +210,13 @@ class InventoryScan(ScopeScan):
             since=scanned.posture_since(self._tools.run_started_at),
             topology_known=scanned.stored is None or scanned.stored.topology_complete,  # a new one is completed now
         )
+        if self._tools.announcer is not None and moving is not None:
+            self._current[scanned.server.server_id] = CurrentServer(
+                scanned.server.hostname or scanned.server.instance_id or "",
+                scanned.server.arn,
+                posture_of(scanned.record, moving, self._tools.objectives.lag_of(scanned.tags)),
+                scanned.posture_since(self._tools.run_started_at),
+            )
         return content_hash(scanned.record, scanned.server, scanned.facts, moving)
 
     def _parse(self, page: Sequence[Mapping[str, Any]], shown: set[ItemKey]) -> tuple[list[ScannedServer], int]:
@@ -339,6 +352,23 @@ class InventoryScan(ScopeScan):
                 self._reject(item["sourceServerID"], error.message)
             else:
                 self.counts["serversWritten"] += 1
+
+    async def _announce(self) -> None:
+        """Announce what changed, before servers that left are removed: a later run finds them if this one ends."""
+        if self._tools.announcer is None or not (self._current or self._stored or self._known_count):
+            return
+        self.doing = "announce what has changed"
+        was_unknown = self._tools.was_unknown(self.scope)
+
+        def compare(item: Mapping[str, Any]) -> tuple[Sequence[Change], Mapping[str, Any]]:
+            announced = decode_marks(item.get("marks"))
+            changes, marks = changes_of(announced, self._current, shows_all=self._shows_all, was_unknown=was_unknown)
+            return changes, {"marks": encode_marks(marks)} if announced is not None or marks else {}
+
+        try:
+            await Outbox(self._tools.announcer, events_key(self.scope), self.scope).announce(compare)
+        except AwsError as error:
+            self.warnings.append(error.problem)
 
     async def _remove_absent(self) -> None:
         if not self._shows_all:

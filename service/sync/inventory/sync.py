@@ -13,7 +13,7 @@ from service.inventory.table import InventoryTable
 from service.models import RegionStatus, Scope
 from service.regions.outside_catalog import outside_problem
 from service.regions.selection import StatusUnavailable
-from service.regions.status_rows import Observation
+from service.regions.status_rows import Observation, RegionRow
 from service.sync.engine.outcome import ScopeResult
 from service.sync.engine.recording import RegionRecorder, failed_observation, unscanned_observation
 from service.sync.engine.report import Progress
@@ -22,6 +22,7 @@ from service.sync.engine.shards import UNKNOWN
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
 from service.sync.engine.unknown_scopes import unknown_scopes
 from service.sync.inventory.announcements import Announcements
+from service.sync.inventory.estate import ESTATE, announce_estate, read_estate
 from service.sync.inventory.scan import COUNTS, InventoryScan
 from service.sync.inventory.templates import Templates
 from service.sync.inventory.tools import ScanTools
@@ -99,13 +100,12 @@ class InventorySync(Sync):
         Rows of regions outside the catalog are a warning. A run over all scopes that was not cut short also moves
         `lastChecked` of every row.
         """
+        members: dict[str, Any] = {}
         await self._recorder.finish()
         rows = run.context.rows
         is_readable = not isinstance(rows, StatusUnavailable)  # otherwise the run already says that it is not
         if run.request.is_unrestricted and is_readable and not run.deadline.is_over:
-            problem = await run.record("lastChecked of every region", run.deps.status.mark_all_checked)
-            if problem is not None:
-                run.report.problem(problem)
+            members |= await self._mark_checked(run)
         is_first_shard = run.request.shard is not None and run.request.shard.index == 0  # one warning for all shards
         if (run.request.covers_all_accounts or is_first_shard) and not isinstance(rows, StatusUnavailable):
             outside = outside_problem(rows, run.deps.settings)
@@ -114,7 +114,31 @@ class InventorySync(Sync):
         if run.request.covers_all_accounts and isinstance(self._topology, TopologyTable):
             await self._carry_over(run, has_carried=self._topology.has_carried)
         unknown = unknown_scopes(run.context, run.deps.settings, run.started_at)
-        return {UNKNOWN: None if unknown is None else len(unknown)}
+        return {UNKNOWN: None if unknown is None else len(unknown), **members}
+
+    async def _mark_checked(self, run: Run) -> dict[str, Any]:
+        """Move `lastChecked` of every row; return the figures of the estate, as rows and summaries now show it."""
+        rows: list[RegionRow] = []
+
+        async def mark() -> None:
+            rows.extend(await run.deps.status.mark_all_checked())
+
+        problem = await run.record("lastChecked of every region", mark)
+        if problem is not None:
+            run.report.problem(problem)
+            return {}
+        figures: dict[str, Any] = {}
+
+        async def read() -> None:
+            estate = await read_estate(run.deps, run.context.directory.targets, rows)
+            if estate is not None:
+                figures[ESTATE] = estate.figures(run.deps.now())
+                await announce_estate(run.deps, estate)
+
+        problem = await run.record("the figures of the estate", read)
+        if problem is not None:
+            run.report.warn(problem)
+        return figures
 
     async def _carry_over(self, run: Run, *, has_carried: bool) -> None:
         if run.deadline.is_over:

@@ -11,8 +11,11 @@ from service.aws.ec2 import Ec2Reader, Ec2Reads
 from service.inventory.posture import Objectives
 from service.inventory.table import InventoryTable
 from service.models import Scope
+from service.regions.scope_state import ScopeState, StateRules, state_of
+from service.regions.selection import StatusUnavailable
 from service.sync.engine.sync import Run
 from service.sync.inventory.announcements import Announcements
+from service.sync.inventory.outbox import announcer_of
 from service.sync.inventory.staging_probe import Waiting, find_waiting
 from service.sync.inventory.templates import RunTemplates, Templates
 from service.sync.staging_access import StagingAccess
@@ -33,6 +36,8 @@ class ScanTools:
         own_table = run.deps.settings.source_server_topology_table
         self.keeps_values_apart = bool(own_table)
         self.values_table = run.deps.table(own_table) if topology.keeps_names else None
+        self.announcer = announcer_of(run.deps) if self.values_table is not None else None
+        self._rules = StateRules.of(run.deps.settings, run.started_at)
         self.templates = RunTemplates(templates, self.drs_of)
         self.settings = run.deps.settings
         self.objectives = Objectives.of(self.settings)
@@ -60,6 +65,13 @@ class ScanTools:
         """
         entry = await self._run.deps.status.entry(scope)
         return entry is not None and entry.empty_seen_at is not None and entry.empty_seen_at < before
+
+    def was_unknown(self, scope: Scope) -> bool:
+        """Whether a scope was unknown to queries before the run."""
+        rows = self._run.context.rows
+        entries = () if isinstance(rows, StatusUnavailable) else (row for row in rows if row.region == scope.region)
+        entry = next((row.accounts.get(scope.account_id) for row in entries), None)
+        return state_of(entry, self._rules) is ScopeState.UNKNOWN
 
     async def ec2_of(self, account_id: str) -> Ec2Reads:
         """Return EC2 of the account where a server came from. Raises AwsError when it cannot be entered."""

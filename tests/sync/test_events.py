@@ -1,0 +1,288 @@
+"""Events of changes that matter: each once, over repeats, refusals, crashes and two runs at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, Final
+
+import anyio
+import pytest
+
+from service.app import open_app
+from service.context import SyncRequest
+from service.models import Scope, iso, parse_iso, utc_now
+from service.sandbox.aws_protocols import json_response
+from service.settings import load_settings
+from tests.support.received_calls import ReceivedCall, ReceivedCalls
+from tests.support.sandbox import EngineSandbox, Names, new_account_id
+
+EAST, WEST = "us-east-1", "us-west-2"
+TOPOLOGY: Final = "SOURCE_SERVER_TOPOLOGY_TABLE"
+STALLED: Final[dict[str, Any]] = {
+    "dataReplicationState": "STALLED",
+    "dataReplicationError": {"error": "AGENT_NOT_SEEN"},
+}
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineSandbox]:
+    """Start a sandbox with two servers of A in each of two regions, and an event bus."""
+    names = Names(*(new_account_id() for _ in range(4)))
+    members = {
+        "hub": {"account_id": names.hub, "registered": False},
+        "tables": {"environment": names.hub[:6]},
+        "accounts": [{"account_id": names.a, "regions": {EAST: {"servers": 2}, WEST: {"servers": 2}}}],
+    }
+    with EngineSandbox(members, names, monkeypatch) as started:
+        started.set(DRS_REGIONS=f"{EAST} {WEST}", EVENT_BUS_NAME="default")
+        yield started
+
+
+def is_put(call: ReceivedCall) -> bool:
+    return call.operation == "PutEvents"
+
+
+def details(received: ReceivedCalls) -> list[dict[str, Any]]:
+    """Return the details of the events since the last time, in order of their kinds and servers."""
+    entries = [entry for call in received.of("events", "PutEvents") for entry in call.params["Entries"]]
+    received.clear()
+    assert all(entry["Source"] == "drs-sync" and entry["EventBusName"] == "default" for entry in entries)
+    found = [json.loads(entry["Detail"]) for entry in entries]
+    return sorted(found, key=lambda each: (each["kind"], each.get("region", ""), each.get("sourceServerID", "")))
+
+
+def kinds(received: ReceivedCalls) -> list[str]:
+    return [each["kind"] for each in details(received)]
+
+
+def change(sandbox: EngineSandbox, region: str, position: int = 0, **info: Any) -> str:
+    """Change the replication of a server; return its id."""
+    record = sandbox.records(sandbox.names.a, region)[position]
+    record["dataReplicationInfo"].pop("dataReplicationError", None)
+    record["dataReplicationInfo"].update(info)
+    return str(record["sourceServerID"])
+
+
+def outbox(sandbox: EngineSandbox, region: str) -> dict[str, Any]:
+    key = {"pk": f"scope#{sandbox.names.a}#{region}", "sk": "events"}
+    item: dict[str, Any] = sandbox.table(TOPOLOGY).get_item(Key=key)["Item"]
+    return item
+
+
+def expire_claim(sandbox: EngineSandbox, region: str) -> None:
+    """Let the time pass in which a run may still be sending."""
+    item = outbox(sandbox, region)
+    assert parse_iso(item["claimedUntil"])
+    sandbox.table(TOPOLOGY).put_item(Item={**item, "claimedUntil": iso(utc_now() - timedelta(seconds=1))})
+
+
+async def test_the_first_sight_of_a_scope_is_one_event_and_then_silence(sandbox: EngineSandbox) -> None:
+    received = sandbox.received_calls()
+    await sandbox.sync(full_scan=True)
+    found = details(received)
+    assert [(each["kind"], each["region"], each["servers"]) for each in found] == [
+        ("SUMMARY", EAST, 2),
+        ("SUMMARY", WEST, 2),
+    ]
+    await sandbox.sync(full_scan=True)
+    assert details(received) == []
+
+
+async def test_each_change_is_one_event_with_what_changed_and_the_fix(sandbox: EngineSandbox) -> None:
+    received = sandbox.received_calls()
+    await sandbox.sync(full_scan=True)
+    received.clear()
+    stalled = change(sandbox, EAST, **STALLED)
+    behind = change(sandbox, WEST, lagDuration="PT1H")
+    report = await sandbox.sync(full_scan=True)
+    assert report["status"] == "complete"
+    first, second = details(received)
+    assert (first["kind"], first["sourceServerID"], first["reason"]) == ("BEHIND", behind, "LAG_OVER_OBJECTIVE")
+    assert (second["kind"], second["sourceServerID"], second["reason"]) == ("STALLED", stalled, "AGENT_NOT_SEEN")
+    assert (second["severity"], second["accountId"], second["region"]) == ("critical", sandbox.names.a, EAST)
+    assert second["since"] == report["startedAt"]
+    assert second["fix"]
+    await sandbox.sync(full_scan=True)
+    assert details(received) == []
+    change(sandbox, EAST, dataReplicationState="CONTINUOUS")
+    change(sandbox, WEST, lagDuration="PT1S")
+    await sandbox.sync(full_scan=True)
+    assert kinds(received) == ["CAUGHT_UP", "RECOVERED"]
+    gone = sandbox.records(sandbox.names.a, EAST)[:1]
+    sandbox.remove(sandbox.names.a, EAST, gone)
+    await sandbox.sync(full_scan=True)
+    (left,) = details(received)
+    assert (left["kind"], left["sourceServerID"]) == ("GONE", gone[0]["sourceServerID"])
+    await sandbox.sync(full_scan=True)
+    assert details(received) == []
+
+
+async def test_events_that_are_refused_are_put_again_and_no_others(sandbox: EngineSandbox) -> None:
+    received = sandbox.received_calls()
+    await sandbox.sync(full_scan=True)
+    for position in range(2):
+        change(sandbox, EAST, position, **STALLED)
+    refusal = {"FailedEntryCount": 1, "Entries": [{"EventId": "1"}, {"ErrorCode": "ThrottlingException"}]}
+    received.answer(is_put, json_response(200, refusal))
+    received.clear()
+    await sandbox.sync(full_scan=True)
+    first, second = received.of("events", "PutEvents")
+    assert (len(first.params["Entries"]), len(second.params["Entries"])) == (2, 1)
+    assert second.params["Entries"][0]["Detail"] == first.params["Entries"][1]["Detail"]
+    assert outbox(sandbox, EAST)["pending"] == []
+
+
+async def test_a_bus_that_fails_costs_a_warning_and_the_events_are_sent_later_with_the_same_ids(
+    sandbox: EngineSandbox,
+) -> None:
+    received = sandbox.received_calls()
+    await sandbox.sync(full_scan=True)
+    change(sandbox, EAST, **STALLED)
+    received.clear()
+    sandbox.faults(
+        fail=[
+            {
+                "service": "events",
+                "operation": "PutEvents",
+                "times": None,
+                "status": 400,
+                "error": "AccessDeniedException",
+            }
+        ]
+    )
+    report = await sandbox.sync(full_scan=True)
+    assert report["status"] == "complete"
+    assert [(each["code"], each["service"]) for each in report["warnings"]] == [("AccessDeniedException", "events")]
+    (tried,) = details(received)
+    sandbox.faults()
+    await sandbox.sync(full_scan=True)
+    assert details(received) == []  # the run before may still be sending
+    expire_claim(sandbox, EAST)
+    await sandbox.sync(full_scan=True)
+    (sent,) = details(received)
+    assert sent == tried
+    await sandbox.sync(full_scan=True)
+    assert details(received) == []
+
+
+async def test_an_unusable_answer_of_the_bus_counts_as_not_sent(sandbox: EngineSandbox) -> None:
+    received = sandbox.received_calls()
+    await sandbox.sync(full_scan=True)
+    change(sandbox, EAST, **STALLED)
+    received.answer(is_put, json_response(200, {}))
+    report = await sandbox.sync(full_scan=True)
+    assert [each["code"] for each in report["warnings"]] == ["MalformedResponse"]
+    assert len(outbox(sandbox, EAST)["pending"]) == 1
+
+
+async def test_a_run_that_is_killed_while_it_sends_loses_no_event(sandbox: EngineSandbox) -> None:
+    received = sandbox.received_calls()
+    await sandbox.sync(full_scan=True)
+    stalled = change(sandbox, EAST, **STALLED)
+    received.clear()
+    with received.holding(is_put, drops=True) as held:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: sandbox.sync(full_scan=True))
+            await held.blocked()
+            tasks.cancel_scope.cancel()
+    received.clear()
+    expire_claim(sandbox, EAST)
+    await sandbox.sync(full_scan=True)
+    (sent,) = details(received)
+    assert (sent["kind"], sent["sourceServerID"]) == ("STALLED", stalled)
+
+
+async def test_two_runs_at_once_announce_a_change_once(sandbox: EngineSandbox) -> None:
+    received = sandbox.received_calls()
+    await sandbox.sync(full_scan=True)
+    change(sandbox, EAST, **STALLED)
+    received.clear()
+    async with anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(lambda: sandbox.sync(full_scan=True))
+    assert kinds(received) == ["STALLED"]
+
+
+async def test_a_scope_that_becomes_unknown_and_known_again_is_one_event_each(sandbox: EngineSandbox) -> None:
+    received = sandbox.received_calls()
+    await sandbox.sync()
+    received.clear()
+    sandbox.faults(deny=[{"account_id": sandbox.names.a, "region": WEST, "service": "drs"}])
+    long_ago = iso(utc_now() - timedelta(hours=3))
+    sandbox.table("DRS_REGION_STATUS_TABLE").update_item(
+        Key={"region": WEST},
+        UpdateExpression="SET accounts.#account.lastComplete = :then",
+        ExpressionAttributeNames={"#account": sandbox.names.a},
+        ExpressionAttributeValues={":then": long_ago},
+    )
+    for position in range(2):
+        change(sandbox, WEST, position, **STALLED)
+    await sandbox.sync()
+    (unknown,) = details(received)
+    assert (unknown["kind"], unknown["cause"], unknown["examples"]) == (
+        "SCOPES_UNKNOWN",
+        "IAM_PERMISSION_DENIED",
+        [f"{sandbox.names.a}/{WEST}"],
+    )
+    assert (unknown["scopes"], unknown["servers"]) == (1, 2)
+    await sandbox.sync()
+    assert details(received) == []
+    sandbox.faults()
+    await sandbox.sync()
+    known, summary = details(received)
+    assert (known["kind"], known["examples"]) == ("SCOPES_KNOWN", [f"{sandbox.names.a}/{WEST}"])
+    assert (summary["kind"], summary["why"], summary["changes"]) == ("SUMMARY", "known again", {"STALLED": 2})
+    await sandbox.sync()
+    assert details(received) == []
+
+
+async def test_a_staging_account_near_its_quota_is_one_event(sandbox: EngineSandbox) -> None:
+    received = sandbox.received_calls()
+    await sandbox.sync()
+    received.clear()
+    sandbox.set(REPLICATING_SERVERS_PER_REGION="2")
+    await sandbox.sync()
+    found = details(received)
+    assert [(each["kind"], each["region"], each["replicating"], each["quota"]) for each in found] == [
+        ("NEAR_FULL", EAST, 2, 2),
+        ("NEAR_FULL", WEST, 2, 2),
+    ]
+    await sandbox.sync()
+    assert details(received) == []
+    sandbox.set(REPLICATING_SERVERS_PER_REGION="300")
+    await sandbox.sync()
+    assert kinds(received) == ["HAS_ROOM", "HAS_ROOM"]
+
+
+async def test_a_lost_table_gives_one_summary_per_scope(sandbox: EngineSandbox) -> None:
+    change(sandbox, EAST, **STALLED)
+    received = sandbox.received_calls()
+    await sandbox.sync(full_scan=True)
+    received.clear()
+    for region in (EAST, WEST):
+        sandbox.table(TOPOLOGY).delete_item(Key={"pk": f"scope#{sandbox.names.a}#{region}", "sk": "events"})
+    await sandbox.sync(full_scan=True)
+    assert [(each["kind"], each["byMark"]) for each in details(received)] == [
+        ("SUMMARY", {"STALLED": 1, "GOOD": 1}),
+        ("SUMMARY", {"GOOD": 2}),
+    ]
+
+
+async def test_without_a_bus_nothing_is_kept_and_nothing_is_sent(sandbox: EngineSandbox) -> None:
+    sandbox.set(EVENT_BUS_NAME="")
+    received = sandbox.received_calls()
+    await sandbox.sync(full_scan=True)
+    assert received.of("events") == []
+    assert not [item for item in sandbox.table(TOPOLOGY).scan()["Items"] if item["sk"] == "events"]
+
+
+async def test_a_run_over_one_scope_announces_its_changes(sandbox: EngineSandbox) -> None:
+    received = sandbox.received_calls()
+    await sandbox.sync()
+    change(sandbox, EAST, **STALLED)
+    received.clear()
+    async with open_app(load_settings()) as app:
+        await app.sync_inventory(SyncRequest(scopes=(Scope(sandbox.names.a, EAST),)))
+    assert kinds(received) == ["STALLED"]
