@@ -263,6 +263,7 @@ _TIMES = {
     "lastChecked",
     "lastComplete",
     "lookRequestedAt",
+    "postureSince",
     "topologyLastUpdated",
     "valuesAsOf",
     "version",
