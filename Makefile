@@ -108,6 +108,7 @@ lock:                                ## upgrade the pins in requirements/; needs
 	$(UV) requirements/runtime.in -o requirements/runtime.txt
 	$(UV) requirements/sandbox.in -c requirements/runtime.txt -o requirements/sandbox.txt
 	$(UV) requirements/login.in -o requirements/login.txt
+	$(UV) requirements/web.in -c requirements/sandbox.txt -o requirements/web.txt
 	$(UV) --generate-hashes requirements/dev.in -c requirements/sandbox.txt -o requirements/dev.lock
 	$(UV) --generate-hashes requirements/deploy.in -o requirements/deploy.lock
 	$(UV) --generate-hashes requirements/audit.in -o requirements/audit.lock

@@ -28,6 +28,7 @@ NAVIGATION: Final = {
     "Operate": [
         "docs/operations",
         "docs/failback",
+        "docs/pages",
         "docs/coverage",
         "docs/report",
         "docs/requests",

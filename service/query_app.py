@@ -19,6 +19,7 @@ from service.models import Now, Scope, utc_now
 from service.queries.accounts import AccountsQuery
 from service.queries.answer import Answer
 from service.queries.estate.query import EstateQuery
+from service.queries.estate.servers import StoredServersQuery
 from service.queries.extended import ExtendedQuery
 from service.queries.failback.query import FailbackQuery
 from service.queries.inventory import InventoryQuery
@@ -77,6 +78,7 @@ class QueryApp:
     regions: RegionsQuery
     accounts: AccountsQuery
     estate: EstateQuery
+    stored_servers: StoredServersQuery
     refresher: Refresher | None
     _requested_at: dict[Scope, float] = field(default_factory=dict)
 
@@ -162,6 +164,7 @@ async def open_query_app(
             RegionsQuery(aws_client, settings, status, now),
             AccountsQuery(aws_client, settings, status, now),
             EstateQuery(aws_client, settings, status, now),
+            StoredServersQuery(aws_client, settings),
             refresher,
         )
 

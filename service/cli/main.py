@@ -20,6 +20,7 @@ from service.cli import (
     extended,
     failback,
     regions,
+    report,
     sandbox,
     servers,
     status,
@@ -48,6 +49,7 @@ regions_group.callback()(regions.show_regions)
 regions_group.command("drop")(regions.drop_regions)
 cli.add_typer(regions_group, name="regions")
 cli.command("status")(status.show_status)
+cli.command("report")(report.show_report)
 cli.command("servers")(servers.show_servers)
 cli.command("extended")(extended.show_extended)
 cli.command("coverage")(coverage.show_coverage)

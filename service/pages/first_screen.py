@@ -11,7 +11,7 @@ from service.durations import human_duration
 from service.models import parse_iso
 from service.text import printable
 
-__all__ = ["MAX_LINES", "Line", "Tone", "first_screen"]
+__all__ = ["MAX_LINES", "Line", "Tone", "belief", "first_screen", "readiness"]
 
 MAX_LINES: Final = 24
 _MAX_ATTENTION_LINES: Final = 10
@@ -57,16 +57,17 @@ def first_screen(document: Mapping[str, Any], *, width: int = 80) -> list[Line]:
     width = max(_MIN_WIDTH, width)
     lines = [
         Line("Could it fail over now?", Tone.TITLE),
-        *_readiness(document),
+        *readiness(document),
         Line("Can it be believed?", Tone.TITLE),
-        *_belief(document),
+        *belief(document),
         Line("What needs you?", Tone.TITLE),
         *_attention(document["needsYou"], _now(document), width),
     ]
     return [Line(_cut(printable(line.text), width), line.tone) for line in lines[:MAX_LINES]]
 
 
-def _readiness(document: Mapping[str, Any]) -> Iterator[Line]:
+def readiness(document: Mapping[str, Any]) -> Iterator[Line]:
+    """Yield the lines that answer whether the estate could fail over now."""
     servers, verdict = document["servers"], document["verdict"]
     total, ready = servers["total"], servers["ready"]
     least = "at least " if servers["isLowerBound"] else ""
@@ -93,7 +94,8 @@ def _readiness(document: Mapping[str, Any]) -> Iterator[Line]:
         yield Line(f"  {drilled:,} of {total:,} were launched in the last {drills['maxAgeDays']} days")
 
 
-def _belief(document: Mapping[str, Any]) -> Iterator[Line]:
+def belief(document: Mapping[str, Any]) -> Iterator[Line]:
+    """Yield the lines that answer whether that can be believed."""
     oldest, unknown = document["freshness"]["oldestCompleteScan"], document["scopeStates"]["unknown"]
     if document["complete"]:
         text, tone = "YES: every account and region is known", Tone.GOOD

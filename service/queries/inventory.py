@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any, Final
 
 from service.aws.client import AwsClient
+from service.inventory.posture import Objectives
 from service.models import Now
 from service.queries.answer import Answer, build_answer
 from service.queries.context import QueryContextLoader
@@ -27,6 +28,7 @@ class InventoryQuery:
 
     def __init__(self, aws_client: AwsClient, settings: Settings, status: RegionStatusReader, now: Now) -> None:
         self._settings = settings
+        self._objectives = Objectives.of(settings)
         self._now = now
         self._context_loader = QueryContextLoader(aws_client, settings, status, now)
 
@@ -59,7 +61,7 @@ class InventoryQuery:
         )
 
     def _page(self, params: InventoryParams, result: ReadResult) -> dict[str, Any]:
-        servers = [server for server in present_servers(result) if params.matches(server)]
+        servers = [server for server in present_servers(result, self._objectives) if params.matches(server)]
         counts = Counter((server["accountId"], server["region"]) for server in servers)
         now = self._now()
         remaining = servers_after(servers, params.cursor.last if params.cursor else None)
@@ -76,11 +78,11 @@ class InventoryQuery:
         return page
 
 
-def present_servers(result: ReadResult) -> list[ServerView]:
+def present_servers(result: ReadResult, objectives: Objectives | None = None) -> list[ServerView]:
     """Return every server of a result, sorted by region, ARN and staging account; stale ones have `stale`."""
     servers: list[ServerView] = []
     for scope_result in result.results:
-        views = [present(item) for item in scope_result.items]
+        views = [present(item, objectives) for item in scope_result.items]
         if scope_result.source is DataSource.STALE:
             views = [{**view, "stale": True} for view in views]
         servers.extend(views)

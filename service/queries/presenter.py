@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from service.inventory.moving_values import backlog_bytes
+from service.inventory.item import POSTURE, POSTURE_SINCE
+from service.inventory.moving_values import backlog_bytes, moving_values
+from service.inventory.posture import LAG_OVER_OBJECTIVE, Objectives, posture_of
 from service.inventory.reader import is_json, owner_account
 from service.queries.attributes import as_list, as_map, as_str
 from service.queries.filters import UNKNOWN_STATE
@@ -39,9 +41,10 @@ _DISPLAY: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-def present(item: Mapping[str, Any]) -> ServerView:
+def present(item: Mapping[str, Any], objectives: Objectives | None = None) -> ServerView:
     """Build the view of a server. A member that the item lacks, or has in a wrong type, is empty, zero or false.
 
+    Given objectives, the view has `posture`, `postureReason` and `postureSince`.
     Of the original topology, a member that is not known is absent; an unknown backlog is null. Lag, backlog, ETA and
     last seen are of `valuesAsOf`: a scan, or the last write of the item. `replicatedStorageBytes` is the sum of the
     disks, because DRS tells it of each disk and nowhere else. The view can always be written as JSON, whatever the item
@@ -103,6 +106,8 @@ def present(item: Mapping[str, Any]) -> ServerView:
     }
     if extension_error:
         server["extensionError"] = extension_error
+    if objectives is not None:
+        server |= _posture(item, tags, objectives)
     for name in ORIGINALS:
         value = item.get(name)
         if isinstance(value, str) or (isinstance(value, Mapping) and is_json(value)):
@@ -112,6 +117,16 @@ def present(item: Mapping[str, Any]) -> ServerView:
     if TEMPLATE_ID not in server and as_str(item.get(LEGACY_TEMPLATE_ID)):
         server[TEMPLATE_ID] = item[LEGACY_TEMPLATE_ID]
     return server
+
+
+def _posture(item: Mapping[str, Any], tags: Mapping[str, Any], objectives: Objectives) -> ServerView:
+    """Return the posture of a server, why, and since when; empty where that is not known.
+
+    The item says since when for its replication alone, so not of a posture that follows from the lag.
+    """
+    posture, reason = posture_of(item, moving_values(item), objectives.lag_of(tags))
+    since = as_str(item.get(POSTURE_SINCE)) if item.get(POSTURE) == posture and reason != LAG_OVER_OBJECTIVE else ""
+    return {"posture": str(posture), "postureReason": reason, "postureSince": since}
 
 
 def display_state(server: ServerView) -> ServerView:

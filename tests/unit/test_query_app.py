@@ -37,7 +37,7 @@ class Refresher:
 
 
 def app_with(refresher: Refresher | None) -> QueryApp:
-    unused = (UNUSED,) * 10
+    unused = (UNUSED,) * 11
     return QueryApp(Settings(), *unused, refresher)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.inventory.item import ServerSnapshot, WriteStamp, build_item
+from service.inventory.posture import Objectives
 from service.inventory.reader import stored_facts
 from service.inventory.server import InstanceFacts, parse_server
 from service.models import Scope, iso
@@ -317,3 +318,24 @@ def test_records_that_cannot_be_used_are_named_once(forward_record: dict[str, An
     assert len(items) == 1
     assert records == [forward_record]  # a response has the others neither as servers nor as raw records
     assert (problem.code, problem.account_id, problem.region) == ("UnusableRecord", *SCOPE)
+
+
+@pytest.mark.parametrize(
+    ("members", "posture", "reason", "since"),
+    [
+        ({}, "ready", "", "2026-11-01T00:00:00+00:00"),
+        ({"dataReplicationInfo": {"lagDuration": "PT16M"}}, "syncing", "LAG_OVER_OBJECTIVE", ""),
+        (
+            {"dataReplicationInfo": {"lagDuration": "PT16M"}, "tags": {"lag": "1h"}},
+            "ready",
+            "",
+            "2026-11-01T00:00:00+00:00",
+        ),
+        ({"dataReplicationInfo": {"lagDuration": "soon"}}, "unknown", "LAG_NOT_UNDERSTOOD", ""),
+        ({"replicationState": "STOPPED"}, "stalled", "STOPPED", ""),
+    ],
+)
+def test_with_objectives_a_view_has_its_posture(members: dict[str, Any], posture: str, reason: str, since: str) -> None:
+    stored = {"replicationState": "CONTINUOUS", "posture": "ready", "postureSince": "2026-11-01T00:00:00+00:00"}
+    shown = present({**stored, **members}, Objectives(900, "lag", timedelta(days=180)))
+    assert (shown["posture"], shown["postureReason"], shown["postureSince"]) == (posture, reason, since)
