@@ -46,6 +46,9 @@ def list_accounts(output: OutputOption = None) -> int:
 
     Reads the records and region status only; `drs-sync doctor` also tries the roles.
 
+    Examples:
+      drs-sync accounts list
+
     Exit codes: 0 complete; 1 failed; 2 wrong usage or settings;
     3 incomplete: a record cannot be used, or some accounts or regions are
     unknown.
@@ -73,6 +76,9 @@ def add_account(
     """Add a target account: from the next sync on, its servers are in the inventory.
 
     No call is made to the account; `drs-sync doctor` tries its role.
+
+    Examples:
+      drs-sync accounts add 111122223333 --name "Prod DR"
 
     Exit codes: 0 added; 1 failed; 2 refused, nothing was changed.
     """
@@ -113,6 +119,9 @@ def remove_account(
     Its items stay in the inventory, and queries no longer show them. The
     next inventory sync of all accounts removes it from region status.
     Nothing is changed in the account itself.
+
+    Examples:
+      drs-sync accounts remove 111122223333
 
     Exit codes: 0 removed; 1 failed; 2 refused, nothing was changed.
     """
@@ -158,6 +167,9 @@ def add_staging(
 ) -> int:
     """Add a staging account to a target account.
 
+    Examples:
+      drs-sync accounts add-staging 111122223333 444455556666 --name Staging --external-id ID
+
     Exit codes: 0 added; 1 failed; 2 refused, nothing was changed.
     """
     account = {"accountId": staging, "accountName": name, "externalId": external_id}
@@ -179,6 +191,9 @@ def add_staging(
 
 def remove_staging(target: Target, staging: Staging, output: OutputOption = None) -> int:
     """Remove a staging account from a target account. Its extended servers stay extended.
+
+    Examples:
+      drs-sync accounts remove-staging 111122223333 444455556666
 
     Exit codes: 0 removed; 1 failed; 2 refused, nothing was changed.
     """
@@ -232,6 +247,9 @@ def validate(
     output: OutputOption = None,
 ) -> int:
     """Check that an account can be a staging account: its role can be assumed and DRS is initialised.
+
+    Examples:
+      drs-sync accounts validate 444455556666 --external-id ID --region us-west-2
 
     Exit codes: 0 it can; 1 it cannot, see the reason that AWS gives;
     2 wrong usage or settings.

@@ -51,6 +51,10 @@ def show_coverage(
     instances, terminated ones and those of other accounts are counted only.
     Leaves a summary per account and region, unless --tag is given.
 
+    Examples:
+      drs-sync coverage
+      drs-sync coverage --tag dr=yes --region us-east-1
+
     Exit codes: 0 complete; 1 nothing could be done; 2 wrong usage or settings;
     3 something is unknown: an account could not be read, or servers are not known.
     """

@@ -47,6 +47,10 @@ def run_doctor(
 
     Changes nothing. DRS is checked in active regions unless regions are named.
 
+    Examples:
+      drs-sync doctor
+      drs-sync doctor --account 111122223333 --region us-west-2
+
     Exit codes: 0 nothing failed, there may be warnings; 1 a check failed;
     2 wrong usage or settings.
     """

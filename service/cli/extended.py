@@ -31,6 +31,10 @@ def show_extended(
     Stale scopes are synced after the answer is printed; on a terminal, only
     if you say so.
 
+    Examples:
+      drs-sync extended
+      drs-sync extended --account 111122223333
+
     Exit codes: 0 complete; 1 failed; 2 wrong usage or settings;
     3 incomplete: some accounts or regions are unknown or could not be read.
     """

@@ -65,6 +65,11 @@ def show_failback(
 ) -> int:
     """Show where a server came from, and the runbook that sends it back.
 
+    Examples:
+      drs-sync failback app-web-01
+      drs-sync failback s-1111222233334444a --output markdown
+      drs-sync failback --all --output csv
+
     Exit codes: 0 complete; 1 failed; 2 wrong usage, no server or
     several servers with that id or name; 3 incomplete: some facts are not
     current, the origin is not fully known, or some accounts or regions are

@@ -5,6 +5,7 @@ Exit codes: 0 complete, 1 failed, 2 wrong usage or settings, 3 partial.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version as installed_version
@@ -28,14 +29,15 @@ from service.cli import (
     tables,
 )
 from service.cli.output import Output, print_error, print_message
+from service.cli.root_options import apply_root_options, hoist_root_options
 from service.cli.stop_signals import interrupt_at_signals
 from service.cli.streams import StdoutError, discard_stdout, set_up_streams
 
 __all__ = ["main", "run"]
 
 cli = typer.Typer(
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},  # every command inherits these
     help="Keep an inventory of AWS Elastic Disaster Recovery (DRS) across many accounts and regions.",
 )
 sync = typer.Typer(help="Update the inventory, extended servers or tags from AWS.")
@@ -79,11 +81,25 @@ def _print_version(requested: bool) -> None:  # noqa: FBT001 - the signature of 
 @cli.callback()
 def _root_options(
     *,
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001 - its callback acts
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help="Use this profile of the AWS configuration, as AWS_PROFILE does; before or after the command.",
+        ),
+    ] = None,
+    no_color: Annotated[
+        bool, typer.Option("--no-color", help="No colours, as with NO_COLOR; before or after the command.")
     ] = False,
 ) -> None:
     """Declare the options of `drs-sync` itself."""
+    if profile is not None and not profile.strip():
+        raise typer.BadParameter("it is empty. Fix: give it a value, or leave the option out", param_hint="--profile")
+    apply_root_options(os.environ, profile=profile, no_color=no_color)
 
 
 _NO_COMMAND: Final = "Missing command."  # typer's message
@@ -91,7 +107,7 @@ _INTERRUPTED: Final = 130  # what typer returns for a KeyboardInterrupt; no comm
 
 
 def _invoke(arguments: Sequence[str]) -> object:
-    result = cli(args=list(arguments), prog_name="drs-sync", standalone_mode=False)
+    result = cli(args=hoist_root_options(arguments), prog_name="drs-sync", standalone_mode=False)
     if result == _INTERRUPTED:
         raise KeyboardInterrupt
     return result

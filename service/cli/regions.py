@@ -34,6 +34,10 @@ def show_regions(context: typer.Context, output: OutputOption = None) -> int:
     "complete" the age of the oldest complete scan among the accounts that
     have servers there, "attempt" that of the last scan, failed ones included.
 
+    Examples:
+      drs-sync regions
+      drs-sync regions --output json
+
     Exit codes: 0 complete; 1 the table cannot be read; 2 wrong usage or
     settings; 3 incomplete: some accounts or regions are unknown.
     """
@@ -58,6 +62,9 @@ def drop_regions(
     A row is left of a region that was mistyped, scanned on request, or removed from
     the settings. A region of the catalog is refused, and without --force one with
     servers. Nothing is dropped if one is refused.
+
+    Examples:
+      drs-sync regions drop us-wset-2 --dry-run
 
     Exit codes: 0 dropped; 1 failed; 2 refused, nothing was changed.
     """

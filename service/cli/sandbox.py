@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +12,7 @@ import typer
 
 from service.cli.options import OutputOption
 from service.cli.output import Output, print_error, print_json
+from service.cli.sandbox_command import CommandError, EnvironmentFileError, environment_file, leave_aws, run_within
 
 if TYPE_CHECKING:
     from service.sandbox.fleet_models import Fleet
@@ -24,17 +27,38 @@ FleetOption = Annotated[
 
 
 def serve(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 picks a free one.")] = 5000,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="COMMAND", help="Run this against the sandbox, and end with its exit code."),
+    ] = None,
+    *,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 picks a free one.")] = 0,
     fleet: FleetOption = None,
+    env_file: Annotated[
+        Path | None,
+        typer.Option("--env-file", metavar="PATH", help="Write the variables to this file, for a shell to source."),
+    ] = None,
 ) -> int:
-    """Serve a simulated AWS with DRS until Ctrl-C: moto, a DRS backend, a fleet, and the tables.
+    """Serve a simulated AWS with DRS: moto, a DRS backend, a fleet, and the tables.
 
-    Prints one JSON document with the endpoint and the environment
-    variables that a client needs, and `export` lines for a shell on stderr.
+    With a command, it runs that command in the sandbox's environment and
+    ends with it. Otherwise it serves until Ctrl-C, and prints one JSON
+    document with the endpoint and the environment variables that a client
+    needs, and `export` lines for a shell on stderr.
+
+    Examples:
+      drs-sync sandbox -- drs-sync sync inventory
+      drs-sync sandbox -- sh -c 'drs-sync sync all; drs-sync status'
+      drs-sync sandbox --env-file sandbox.env &      then: . ./sandbox.env
+
+    Exit codes: that of the command; 0 stopped by Ctrl-C; 2 wrong usage;
+    126 or 127 the command cannot be run or does not exist.
     """
+    leave_aws(os.environ)
     try:
         from service.sandbox.fleet import FleetError  # noqa: PLC0415 - needs the extra `sandbox`
         from service.sandbox.server import SandboxError, serve_forever  # noqa: PLC0415 - needs the extra `sandbox`
+        from service.sandbox.server import serve as serve_in_background  # noqa: PLC0415
     except ImportError:
         return print_error("Usage", _NOT_INSTALLED, Output.default(), exit_code=2)
 
@@ -45,11 +69,24 @@ def serve(
         sys.stderr.write(f"{exports}# serving on {sandbox.endpoint_url}; stop with Ctrl-C\n")
         sys.stderr.flush()
 
+    def announce(sandbox: Sandbox) -> None:
+        files.enter_context(environment_file(env_file, sandbox.environment()))
+        print_environment(sandbox)
+
     try:
-        serve_forever(_load_fleet(fleet), port=port, on_ready=print_environment)
-    except (FleetError, SandboxError) as error:
+        with ExitStack() as files:
+            if not command:
+                serve_forever(_load_fleet(fleet), port=port, on_ready=announce)
+                return 0
+            sandbox = files.enter_context(serve_in_background(_load_fleet(fleet), port=port))
+            files.enter_context(environment_file(env_file, sandbox.environment()))
+            return run_within(command, sandbox.environment())
+    except CommandError as error:
+        return print_error("Usage", str(error), Output.default(), exit_code=error.exit_code)
+    except (FleetError, SandboxError, EnvironmentFileError) as error:
         return print_error("Sandbox", str(error), Output.default(), exit_code=2)
-    return 0
+    except KeyboardInterrupt:
+        return print_error("Interrupted", "the sandbox was interrupted", Output.default(), exit_code=1)
 
 
 def demo(
@@ -67,9 +104,14 @@ def demo(
     background, runs `drs-sync` against it as a user would, and leaves
     nothing behind but a page.
 
+    Examples:
+      drs-sync demo
+      drs-sync demo --verbose --output json
+
     Exit codes: 0 every command ended as expected; 1 otherwise; 2 wrong usage.
     """
     chosen = output or Output.default()
+    leave_aws(os.environ)
     try:
         from service.cli.demo import Demo  # noqa: PLC0415 - needs the extra `sandbox`
         from service.cli.demo_story import Story  # noqa: PLC0415 - needs the extra `sandbox`

@@ -64,6 +64,11 @@ def sync_inventory(
 
     Scans the active regions, and a few inactive ones in turn.
 
+    Examples:
+      drs-sync sync inventory
+      drs-sync sync inventory --full-scan --time-limit 600
+      drs-sync sync inventory --account 111122223333 --region us-west-2
+
     Exit codes: 0 complete; 1 failed; 2 wrong usage or settings;
     3 partial: some accounts or regions failed, see the report's errors.
     """
@@ -87,6 +92,10 @@ def sync_staging(
     are held back and reported. A staging account that only DRS names is
     reported too, and waits for `drs-sync accounts add-staging`.
 
+    Examples:
+      drs-sync sync staging --dry-run
+      drs-sync sync staging --account 111122223333
+
     Exit codes: 0 complete; 1 failed; 2 wrong usage or settings;
     3 partial: some accounts or regions failed, see the report's errors.
     """
@@ -106,6 +115,10 @@ def sync_tags(
 ) -> int:
     """Copy EC2 instance tags to DRS source servers, differences only, in active regions.
 
+    Examples:
+      drs-sync sync tags --dry-run --region us-west-2
+      drs-sync sync tags
+
     Exit codes: 0 complete; 1 failed; 2 wrong usage or settings;
     3 partial: some accounts or regions failed, see the report's errors.
     """
@@ -123,6 +136,10 @@ def sync_all(
     output: OutputOption = None,
 ) -> int:
     """Sync staging accounts, inventory and tags, one after the other.
+
+    Examples:
+      drs-sync sync all
+      drs-sync sync all --exclude-region me-south-1 --output json
 
     Exit codes: 0 all are complete; 1 all failed; 2 wrong usage or settings;
     3 otherwise.

@@ -36,6 +36,10 @@ def create_tables(
     Without --all only those that no platform creates: of topology, and of the tag sync.
     Only for installations without CloudFormation; a stack creates its own tables.
 
+    Examples:
+      drs-sync tables create --dry-run
+      drs-sync tables create --all
+
     Exit codes: 0 all of them exist; 1 one could not be created, or has another schema;
     2 wrong usage or settings.
     """
