@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 
 from service.cli.output import table
+from service.cli.problem_text import problem_paragraphs
 from service.models import Coverage
 
 __all__ = ["report_tables"]
@@ -27,14 +28,12 @@ _COUNTS: Final = {
     "serversHeldBack": "held back",
     "serversFailed": "failed",
 }
-_PROBLEMS: Final = ("errors", "warnings")
 _PLANS: Final = frozenset({"serversPlanned", "launchSettingsPlanned"})  # shown of a dry run
-_MAX_REGIONS: Final = 3  # listed by name; more would not fit the column
 _MAX_PLANNED: Final = 50  # servers listed; the JSON document has up to a thousand
 
 
 def report_tables(report: Mapping[str, Any]) -> Group:
-    """Render a report: a summary, servers by region, and errors and warnings if there are any."""
+    """Render a report: a summary, servers by region, and a paragraph for each error and warning, worst first."""
     scopes = report["scopes"]
     coverage = " + ".join(f"{scopes[each]} {each}" for each in Coverage)
     is_dry_run = bool(report.get("dryRun"))
@@ -60,9 +59,7 @@ def report_tables(report: Mapping[str, Any]) -> Group:
     tables = [summary, table("servers by region", ("region", "servers"), report["serversByRegion"].items())]
     if is_dry_run:
         tables.append(_planned_table(report["planned"], report["plannedTotal"]))
-    headings = ("account", "regions", "call", "code", "message", "fix")
-    tables.extend(table(name, headings, map(_problem_row, report[name])) for name in _PROBLEMS if report[name])
-    return Group(*tables)
+    return Group(*tables, *problem_paragraphs(report))
 
 
 def _planned_table(planned: Sequence[Mapping[str, Any]], total: int) -> Table:
@@ -83,11 +80,3 @@ def _planned_row(server: Mapping[str, Any]) -> tuple[object, ...]:
         ]
     )
     return (server["accountId"], server["region"], server["sourceServerID"], plan)
-
-
-def _problem_row(problem: Mapping[str, Any]) -> tuple[object, ...]:
-    regions = problem["regions"]
-    shown = ", ".join(regions) if len(regions) <= _MAX_REGIONS else f"{len(regions)} regions"
-    call = f"{problem.get('service', '')}:{problem.get('operation', '')}".strip(":")
-    account = f"{problem['accounts']} accounts" if "accounts" in problem else problem.get("accountId", "")
-    return (account, shown, call, problem["code"], problem["message"], problem.get("advice", ""))
