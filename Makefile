@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: help demo test test-deep coverage mutants bench bench-check check deploy-check docs simulate soak audit sbom package format lock clean
+.PHONY: help demo test test-deep coverage mutants bench bench-check check deploy-check docs screenshots simulate soak audit sbom package format lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)                       ## tell a story on the built-in simulated AWS, which ends on the status screen
@@ -54,6 +54,9 @@ $(DOCS)/.ready: requirements/docs.lock $(READY)
 	$(PYTHON) -m venv $(DOCS)
 	$(DOCS)/bin/python -m pip install --quiet --require-hashes -r requirements/docs.lock
 	touch $@
+
+screenshots: $(READY)                ## take the pictures of the pages in docs/pictures; needs Chromium
+	$(BIN)/python -m tests.browser
 
 HISTORIES ?= 100000
 SEED      ?= 0
