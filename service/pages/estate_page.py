@@ -9,7 +9,9 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from service.models import parse_iso
+from service.pages.coverage_tables import coverage_tables
 from service.pages.first_screen import Line, Tone, belief, readiness
+from service.pages.page_table import PageTable
 from service.pages.words import ago, count, duration, posture_word, severity
 from service.text import printable
 
@@ -18,7 +20,6 @@ __all__ = [
     "Example",
     "Grid",
     "PageLine",
-    "PageTable",
     "causes_of",
     "grid_of",
     "lines_of",
@@ -83,17 +84,6 @@ class Grid:
     regions: tuple[str, ...]
     rows: tuple[GridRow, ...]
     not_listed: int
-
-
-class PageTable(NamedTuple):
-    """A table of texts: its id, title, caption, headings and rows, and what is shown instead of no rows."""
-
-    id: str
-    title: str
-    caption: str
-    headings: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    empty: str
 
 
 def moment_of(document: Mapping[str, Any]) -> str:
@@ -164,9 +154,7 @@ def _cell(scope: Mapping[str, Any] | None) -> Cell | None:
 def tables_of(document: Mapping[str, Any]) -> list[PageTable]:
     """Return the tables below the servers: staging, drills, coverage, last runs."""
     now = parse_iso(document["asOf"])
-    found = [_staging(document), _drills(document, now)]
-    if document.get("coverage") is not None:
-        found.append(_coverage(document["coverage"], now))
+    found = [_staging(document), _drills(document, now), *coverage_tables(document["coverage"], now)]
     if "runs" in document:
         found.append(_runs(document["runs"], now))
     return found
@@ -212,30 +200,6 @@ def _drills(document: Mapping[str, Any], now: datetime | None) -> PageTable:
     return PageTable(
         "drills", "Drills", note, ("what", "servers"), rows if total else [], "There is no server to launch."
     )
-
-
-def _coverage(coverage: Mapping[str, Any], now: datetime | None) -> PageTable:
-    least = "at least " if coverage["isLowerBound"] else ""
-    rows = [
-        ("instances", f"{least}{coverage['instances']:,}"),
-        ("protected", f"{least}{coverage['protected']:,}"),
-        ("not protected", f"{least}{coverage['unprotected']:,}"),
-        *((f"not protected: {printable(reason)}", f"{number:,}") for reason, number in coverage["byReason"].items()),
-        ("accounts and regions that are unknown", f"{coverage['scopesUnknown']:,} of {coverage['scopes']:,}"),
-        (
-            "regions that were not looked at",
-            ", ".join(printable(each["region"]) for each in coverage["notLookedAt"]) or "none",
-        ),
-    ]
-    rows += [
-        (
-            printable(f"{each['name']} {each['instanceId']}".strip()),
-            printable(f"{each['accountId']} {each['region']}: {each['reason']}"),
-        )
-        for each in coverage["first"]
-    ]
-    note = f"EC2 instances that no source server protects; the oldest read is of {ago(coverage['oldest'], now)}."
-    return PageTable("coverage", "Coverage", note, ("what", "instances"), rows, "")
 
 
 def _runs(runs: Sequence[Mapping[str, Any]], now: datetime | None) -> PageTable:

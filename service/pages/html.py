@@ -40,6 +40,7 @@ _LINKS: Final = (
     ("servers", "#servers"),
     ("staging", "#staging"),
     ("drills", "#drills"),
+    ("coverage", "#coverage"),
     ("last runs", "#runs"),
     ("each server", "#facts"),
 )

@@ -98,8 +98,8 @@ def _lines(report: Report) -> Iterator[str]:
     if report.not_listed:
         yield from ("", f"{report.not_listed:,} more servers are counted, but not listed: they could not be read.")
     for table in tables_of(document):
-        yield from ("", f"## {table.title}", "", _md(table.caption), "")
-        yield from _table(table.headings, table.rows) if table.rows else [table.empty]
+        yield from ("", f"## {table.title}", "")
+        yield from (_md(table.caption), "", *_table(table.headings, table.rows)) if table.rows else [_md(table.empty)]
     yield from ("", "## Failback runbooks", "")
     yield f"Of every server that is not ready, and of up to {MAX_OTHER_RUNBOOKS} that are."
     for row in report.rows:
