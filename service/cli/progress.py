@@ -1,14 +1,27 @@
-"""Progress of a running sync on stderr: a bar on a terminal, log lines elsewhere."""
+"""Progress of a running sync on stderr: a live display on a terminal, log lines elsewhere."""
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
+from collections.abc import Iterable
+from logging.handlers import MemoryHandler
 from typing import Final
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
+from service.aws.call_counter import CallCounter
+from service.cli.live_status import LiveStatus
 from service.cli.output import stderr_console
 from service.regions.selection import Selection
 from service.sync.engine.outcome import ScopeResult
@@ -16,6 +29,8 @@ from service.sync.engine.outcome import ScopeResult
 __all__ = ["ProgressBar", "ProgressLog", "live_progress"]
 
 _LOG_INTERVAL_S: Final = 10.0
+_MAX_HELD: Final = 100_000  # records; more are written at once, through the display
+_NEVER: Final = logging.CRITICAL + 1  # a level that no record has
 
 
 def live_progress() -> ProgressBar | ProgressLog:
@@ -23,37 +38,65 @@ def live_progress() -> ProgressBar | ProgressLog:
     return ProgressBar(stderr_console()) if sys.stderr.isatty() else ProgressLog()
 
 
+class _Display(Progress):
+    """Bar with the lines of a `LiveStatus` under it, cut where the terminal ends."""
+
+    status = LiveStatus()
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Return the bar and the lines."""
+        yield from super().get_renderables()
+        for line in self.status.lines():
+            yield Text(f"  {line}", no_wrap=True, overflow="ellipsis")
+
+
 class ProgressBar:
-    """Progress bar for a terminal; it is erased at the end."""
+    """Live display for a terminal; it is erased at the end. Log lines are held back until then, and none is lost."""
 
     def __init__(self, console: Console) -> None:
-        self._progress = Progress(
+        self._status = LiveStatus()
+        self._progress = _Display(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TextColumn("left:"),
+            TimeRemainingColumn(),
             console=console,
             transient=True,
         )
-        self._task = self._progress.add_task("", total=None, visible=False)
-        self._servers = 0
+        self._progress.status = self._status
+        self._task = self._progress.add_task("scopes", total=None)
+        self._handlers: list[logging.Handler] = []
+        self._held: list[MemoryHandler] = []
 
     def __enter__(self) -> ProgressBar:
+        root = logging.getLogger()
+        self._handlers = root.handlers[:]
+        self._held = [MemoryHandler(_MAX_HELD, _NEVER, handler) for handler in self._handlers]
+        root.handlers[:] = self._held
         self._progress.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._progress.stop()
+        logging.getLogger().handlers[:] = self._handlers
+        for held in self._held:
+            held.close()  # hands the records on
+
+    def started(self, calls: CallCounter) -> None:
+        """Show the number of calls, and of those that AWS throttles."""
+        self._status.started(calls)
 
     def planned(self, selection: Selection, accounts: int) -> None:
         """Start the bar with the number of scopes to scan."""
-        description, total = f"{accounts} accounts", len(selection.scopes)
-        self._progress.update(self._task, description=description, total=total, visible=True)
+        self._status.planned(selection)
+        self._progress.update(self._task, description=f"{accounts} accounts", total=len(selection.scopes))
 
     def scanned(self, result: ScopeResult) -> None:
         """Count one finished scope."""
-        self._servers += result.servers
-        self._progress.update(self._task, advance=1, description=f"{self._servers} servers")
+        self._status.scanned(result)
+        self._progress.update(self._task, advance=1)
 
 
 class ProgressLog:
@@ -68,6 +111,9 @@ class ProgressLog:
 
     def __exit__(self, *exc: object) -> None:
         """There is nothing to clean up."""
+
+    def started(self, calls: CallCounter) -> None:
+        """Only the live display shows calls."""
 
     def planned(self, selection: Selection, accounts: int) -> None:  # noqa: ARG002 - only the bar shows accounts
         """Store the number of scopes to scan."""

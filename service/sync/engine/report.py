@@ -23,6 +23,10 @@ _MAX_ACCOUNT_IDS: Final = 50  # accounts that one entry names
 class Progress(Protocol):
     """Shows the progress of a run."""
 
+    def started(self, calls: CallCounter) -> None:
+        """The run begins; `calls` grows while it goes on."""
+        ...
+
     def planned(self, selection: Selection, accounts: int) -> None:
         """The scopes are selected."""
         ...

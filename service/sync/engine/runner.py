@@ -36,6 +36,8 @@ async def run(sync: Sync, request: SyncRequest, deps: Deps, progress: Progress |
     began, started_at = anyio.current_time(), request.started_at or deps.now()
     deadline = Deadline(deps.shutdown, request.remaining_s)
     with counting_calls() as calls:
+        if progress is not None:
+            progress.started(calls)
         this_run = await deadline.run_essential(lambda: _begin(sync, request, deps, deadline, started_at))
         selection = this_run.context.selection
         if progress is not None:

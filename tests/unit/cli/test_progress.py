@@ -1,13 +1,16 @@
-"""Progress of a sync where stderr is no terminal."""
+"""Progress of a sync on stderr: a live display on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
+import io
+import logging
 import time
 from typing import Final
 
 import pytest
+from rich.console import Console
 
-from service.cli.progress import ProgressLog
+from service.cli.progress import ProgressBar, ProgressLog
 from service.models import Coverage, Scope
 from service.regions.selection import RegionSource, ScanReason, Selection
 from service.sync.engine.outcome import ScopeResult
@@ -29,3 +32,21 @@ def test_a_line_is_printed_every_ten_seconds(
             log.scanned(RESULT)
             lines.append(capsys.readouterr().err)
     assert lines == ["", "drs-sync: 2/5 scopes, 14 servers\n", "", "drs-sync: 4/5 scopes, 28 servers\n"]
+
+
+def test_no_log_line_cuts_through_the_live_display_and_none_is_lost() -> None:
+    screen, log = io.StringIO(), io.StringIO()
+    root, kept = logging.getLogger(), logging.getLogger().handlers[:]
+    root.handlers[:] = [handler := logging.StreamHandler(log)]
+    try:
+        with ProgressBar(Console(file=screen, force_terminal=True, width=80)) as bar:
+            bar.planned(SELECTION, 1)
+            bar.scanned(RESULT)
+            logging.getLogger("service").warning("a warning of the run")
+            assert not log.getvalue()
+        assert log.getvalue() == "a warning of the run\n"
+        assert root.handlers == [handler]
+    finally:
+        root.handlers[:] = kept
+    assert "waiting for b, c and 2 more regions; a answered last" in screen.getvalue()
+    assert "a warning" not in screen.getvalue()

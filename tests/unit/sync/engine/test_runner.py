@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.aws.call_counter import count_call
+from service.aws.call_counter import CallCounter, count_call
 from service.aws.call_guard import check_call_guard, guarding_calls
 from service.aws.client import Identity
 from service.context import RunContext, SyncRequest
@@ -342,6 +342,9 @@ class Shown:
     def __init__(self) -> None:
         self.planned_scopes = 0
         self.scopes: list[Scope] = []
+
+    def started(self, calls: CallCounter) -> None:
+        """Not looked at here."""
 
     def planned(self, selection: Selection, accounts: int) -> None:
         assert accounts == 1
