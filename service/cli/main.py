@@ -23,6 +23,7 @@ from service.cli import (
     regions,
     report,
     sandbox,
+    serve,
     servers,
     status,
     syncs,
@@ -52,6 +53,7 @@ regions_group.command("drop")(regions.drop_regions)
 cli.add_typer(regions_group, name="regions")
 cli.command("status")(status.show_status)
 cli.command("report")(report.show_report)
+cli.command("serve")(serve.serve_pages)
 cli.command("servers")(servers.show_servers)
 cli.command("extended")(extended.show_extended)
 cli.command("coverage")(coverage.show_coverage)
