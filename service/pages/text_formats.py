@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ __all__ = ["as_csv", "as_markdown"]
 
 # A spreadsheet runs these as a formula, so an apostrophe is put before them.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "'")
+_INVISIBLE: Final = " \N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"
 _MAY_BE_EMPTY: Final = frozenset(
     {"nameTag", "postureReason", "lastLaunchType", "lastLaunchStatus", "lastLaunchTime"}  # there is none
 )
@@ -61,7 +63,9 @@ def _cell(name: str, values: Mapping[str, Any]) -> str:
     text = "" if value is None else str(value)
     if not text:
         return "" if name in _MAY_BE_EMPTY else UNKNOWN
-    return f"'{printable(text)}" if text.startswith(_FORMULA) else printable(text)
+    # Some spreadsheets drop what is invisible at the start, and read full-width signs as the plain ones.
+    start = unicodedata.normalize("NFKC", text).lstrip(_INVISIBLE)
+    return f"'{printable(text)}" if text.startswith(_FORMULA) or start.startswith(_FORMULA) else printable(text)
 
 
 def as_markdown(report: Report) -> str:

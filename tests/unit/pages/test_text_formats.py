@@ -15,7 +15,9 @@ def rows(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text)))
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "'"])
+@pytest.mark.parametrize(
+    "start", ["=", "+", "-", "@", "\t", "\r", "'", " =", "\u00a0=", "\ufeff=", "\u200b=", "\uff1d", "\uff0b", "\uff20"]
+)
 def test_no_cell_is_a_formula(start: str) -> None:
     (row,) = rows(as_csv(report_of(view(hostname=f'{start}cmd|"/c calc"!A1'))))
     assert row["hostname"].startswith("'")
