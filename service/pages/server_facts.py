@@ -68,7 +68,8 @@ class ServerRow:
 
 def name_of(view: Mapping[str, Any]) -> str:
     """Return the name by which people know a server."""
-    return printable(view["hostname"] or view["nameTag"] or view["sourceServerID"] or UNKNOWN)
+    names = (str(view[member] or "").strip(" ") for member in ("hostname", "nameTag", "sourceServerID"))
+    return printable(next(filter(None, names), UNKNOWN))
 
 
 def rows_of(views: Iterable[Mapping[str, Any]], now: datetime) -> list[ServerRow]:

@@ -23,6 +23,7 @@ from tests.support.estate import NOW, view
         ({"posture": "ready"}, {"word": "ready", "tone": "good", "rank": 5}),
         ({"hostname": "", "nameTag": "app"}, {"name": "app"}),
         ({"hostname": ""}, {"name": "s-1"}),
+        ({"hostname": "  ", "nameTag": " app "}, {"name": "app"}),
         ({"lastLaunchStatus": "NOT_STARTED"}, {"launch": "never, as far as DRS shows"}),
         (
             {"lastLaunchType": "DRILL", "lastLaunchStatus": "SUCCEEDED", "lastLaunchTime": "2026-11-20T05:00:00Z"},
