@@ -9,11 +9,13 @@ from typing import Any, Final
 from rich.console import Group, RenderableType
 
 from service.app import open_app
-from service.cli.output import Output, is_confirmed, print_message, print_result, run_command, table
+from service.cli.output import Output, is_confirmed, print_message, print_result, print_unknown, run_command, sanitize
 from service.cli.progress import live_progress
 from service.cli.signals import shutdown_on_signals
+from service.cli.streams import write_utf8
 from service.cli.unknown import unknown_block
 from service.context import SyncRequest
+from service.durations import human_duration
 from service.models import Scope
 from service.queries.answer import Answer
 from service.queries.regions import NOTHING_KNOWN
@@ -33,6 +35,7 @@ def show_answer(
     *,
     refresh: bool | None = False,
     exit_code: Callable[[Answer], int] | None = None,
+    write: Callable[[Mapping[str, Any]], str] | None = None,
 ) -> int:
     """Run a query, print its answer and what is unknown, and return the exit code; then sync the stale scopes.
 
@@ -45,6 +48,7 @@ def show_answer(
         render: renders the body of the answer for a terminal.
         refresh: whether stale scopes are synced; None: in a pipe they are, on a terminal the user is asked.
         exit_code: the exit code of an answer; None: `exit_code_of`.
+        write: writes the body as text for programs, in place of `output`; what is unknown is told on stderr then.
     """
     stale: list[Scope] = []
     nothing_synced = False
@@ -58,7 +62,11 @@ def show_answer(
         if answer.failure is not None:
             raise answer.failure
         body = answer.body
-        print_result(output, body, lambda: Group(render(body), *unknown_block(body)))
+        if write is None:
+            print_result(output, body, lambda: Group(render(body), *unknown_block(body)))
+        else:
+            write_utf8(write(body).encode())
+            print_unknown(body)
         return (exit_code or exit_code_of)(answer)
 
     async def sync_stale(settings: Settings) -> int:
@@ -101,16 +109,20 @@ def source_tables(body: Mapping[str, Any]) -> Iterator[RenderableType]:
         (source, len(scopes), sum(scope["servers"] for scope in scopes), _oldest(scopes))
         for source, scopes in sorted(by_source.items())
     ]
-    yield table("sources of this answer", ("source", "scopes", "servers", "oldest s"), rows)
-    if body["errors"]:
-        headings = ("account", "regions", "code", "message", "fix")
-        yield table("errors", headings, [_problem_row(each) for each in body["errors"]])
+    for source, scopes, servers, oldest in rows:
+        age = f", oldest scan {human_duration(oldest)} ago" if isinstance(oldest, int) else ""
+        yield sanitize(f"from {source}: {_counted(scopes, 'scope')}, {_counted(servers, 'server')}{age}")
+    for each in body["errors"]:
+        where = " ".join(filter(None, (each.get("accountId", ""), ", ".join(each.get("regions", ())))))
+        fix = f" Fix: {each['advice']}" if each.get("advice") else ""
+        yield sanitize(
+            f"error: {where}: {each['code']}: {each['message'].rstrip('.')}.{fix}".replace("error: :", "error:")
+        )
 
 
 def _oldest(scopes: Iterable[Mapping[str, Any]]) -> object:
     return max((scope["ageSeconds"] for scope in scopes if scope["ageSeconds"] is not None), default="")
 
 
-def _problem_row(error: Mapping[str, Any]) -> tuple[object, ...]:
-    regions = ", ".join(error.get("regions", ()))
-    return (error.get("accountId", ""), regions, error["code"], error["message"], error.get("advice", ""))
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
 
 from service.errors import RefusalError
+from service.inventory.moving_values import duration_ms
+from service.inventory.posture import Posture, is_recent, launched_at
 from service.models import is_account_id
 from service.text import suggestion
 
@@ -25,6 +28,7 @@ __all__ = [
 
 MAX_TEXT: Final = 256
 """Maximum characters of a name; no host name, id or ARN has more."""
+_MAX_DAYS: Final = 36_500
 _MAX_INTEGER: Final = 2**63 - 1  # the largest integer that orjson writes
 REPLICATION_STATES: Final = (
     "STOPPED",
@@ -41,7 +45,17 @@ REPLICATION_STATES: Final = (
 """Every replication state of DRS. A test compares them with the SDK's model."""
 UNKNOWN_STATE: Final = "UNKNOWN"
 """The state of a server for which DRS reported none."""
-_NAMES: Final = ("hostname", "replicationState", "stagingAccountId", "sourceAccountId", "minCpuCores", "minRamBytes")
+_NAMES: Final = (
+    "hostname",
+    "replicationState",
+    "stagingAccountId",
+    "sourceAccountId",
+    "minCpuCores",
+    "minRamBytes",
+    "unhealthy",
+    "lagOverSeconds",
+    "notDrilledForDays",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,9 @@ class Filters:
         source_account: the account of the source instance.
         min_cores: processor cores at least.
         min_ram_bytes: memory at least.
+        unhealthy: in another posture than ready.
+        lag_over_s: lag in seconds that it exceeds.
+        not_drilled_days: not launched with success, as a drill or a recovery, within so many days.
     """
 
     hostname: str = ""
@@ -63,9 +80,12 @@ class Filters:
     source_account: str = ""
     min_cores: float = 0
     min_ram_bytes: float = 0
+    unhealthy: bool = False
+    lag_over_s: float = 0
+    not_drilled_days: float = 0
 
-    def matches(self, server: Mapping[str, Any]) -> bool:
-        """Whether a server meets every condition."""
+    def matches(self, server: Mapping[str, Any], now: datetime) -> bool:
+        """Whether a server meets every condition at a time."""
         hardware = server["hardware"]
         return (
             (not self.hostname or self.hostname in server["hostname"].casefold())
@@ -74,11 +94,20 @@ class Filters:
             and (not self.source_account or self.source_account == server["sourceAccount"])
             and hardware["totalCores"] >= self.min_cores
             and hardware["ramBytes"] >= self.min_ram_bytes
+            and (not self.unhealthy or server["posture"] != Posture.READY)
+            and (not self.lag_over_s or (duration_ms(server["lagDuration"]) or 0) > self.lag_over_s * 1000)
+            and (not self.not_drilled_days or not _is_drilled(server, now, timedelta(days=self.not_drilled_days)))
         )
 
     def as_json(self) -> dict[str, Any]:
         """Return the conditions that are set."""
         return {name: value for name, value in asdict(self).items() if value}
+
+
+def _is_drilled(server: Mapping[str, Any], now: datetime, age: timedelta) -> bool:
+    initiated = {"type": server["lastLaunchType"], "apiCallDateTime": server["lastLaunchTime"]}
+    launch = {"status": server["lastLaunchStatus"], "initiated": initiated}
+    return is_recent(launched_at({"lifeCycle": {"lastLaunch": launch}}), now, age)
 
 
 NO_FILTERS: Final = Filters()
@@ -124,6 +153,9 @@ def parse_filters(given: object) -> Filters:
         source_account=_account(members, "sourceAccountId"),
         min_cores=_amount(members, "minCpuCores"),
         min_ram_bytes=_amount(members, "minRamBytes"),
+        unhealthy=_flag(members, "unhealthy"),
+        lag_over_s=_amount(members, "lagOverSeconds"),
+        not_drilled_days=_days(members, "notDrilledForDays"),
     )
 
 
@@ -160,6 +192,20 @@ def _account(members: Mapping[str, Any], name: str) -> str:
     value = _text(members, name)
     if value and not is_account_id(value):
         raise invalid(f"filters.{name}", value, "12 digits")
+    return value
+
+
+def _flag(members: Mapping[str, Any], name: str) -> bool:
+    value = members.get(name)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise invalid(f"filters.{name}", value, "true or false")
+
+
+def _days(members: Mapping[str, Any], name: str) -> float:
+    value = _amount(members, name)
+    if value > _MAX_DAYS:
+        raise invalid(f"filters.{name}", value, f"at most {_MAX_DAYS} days")
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from service.aws.client import AwsClient
@@ -21,6 +22,7 @@ from service.settings import Settings
 __all__ = ["OPERATION", "InventoryQuery", "present_servers"]
 
 OPERATION: Final = "get_source_server_inventory"
+Order = Callable[[Mapping[str, Any]], Any]
 
 
 class InventoryQuery:
@@ -32,11 +34,15 @@ class InventoryQuery:
         self._now = now
         self._context_loader = QueryContextLoader(aws_client, settings, status, now)
 
-    async def run(self, params: InventoryParams) -> Answer:
+    async def run(self, params: InventoryParams, *, order: Order | None = None) -> Answer:
         """Answer a query within QUERY_DEADLINE_SECONDS, with what could be read by then.
 
         A page after the first reads only the regions from which it continues; `scopes`, `errors` and completeness are
         of these regions.
+
+        Args:
+            params: the query.
+            order: sorts all servers by this key, and gives no token of a next page: it would continue in another order.
 
         Raises:
             RefusalError: a requested account is not a target.
@@ -49,7 +55,7 @@ class InventoryQuery:
         from_region = params.cursor.last.region if params.cursor else ""
         scopes = tuple(scope for scope in scopes if scope.region >= from_region)
         result = await self._context_loader.read(context, scopes, deadline)
-        page = self._page(params, result)
+        page = self._page(params, result, order)
         return build_answer(
             OPERATION,
             {**page, "regions": list(regions), **context.summary(result, params.scopes.accounts)},
@@ -60,12 +66,14 @@ class InventoryQuery:
             is_whole=context.is_whole(params.scopes.accounts),
         )
 
-    def _page(self, params: InventoryParams, result: ReadResult) -> dict[str, Any]:
-        servers = [server for server in present_servers(result, self._objectives) if params.matches(server)]
-        counts = Counter((server["accountId"], server["region"]) for server in servers)
+    def _page(self, params: InventoryParams, result: ReadResult, order: Order | None) -> dict[str, Any]:
         now = self._now()
+        servers = [server for server in present_servers(result, self._objectives) if params.matches(server, now)]
+        counts = Counter((server["accountId"], server["region"]) for server in servers)
         remaining = servers_after(servers, params.cursor.last if params.cursor else None)
-        end = page_length(remaining, limit=params.limit)
+        if order is not None:
+            remaining = sorted(remaining, key=order)
+        end = page_length(remaining, limit=params.limit) if order is None else len(remaining[: params.limit])
         total = params.cursor.total if params.cursor else len(servers)
         page: dict[str, Any] = {
             "servers": [*remaining[:end]],
@@ -73,7 +81,7 @@ class InventoryQuery:
             "totalCount": total,
             "scopes": [each.as_json(now, servers=counts[each.scope]) for each in result.results],
         }
-        if end < len(remaining):
+        if end < len(remaining) and order is None:
             page["nextToken"] = write_token(Cursor(key_of(remaining[end - 1]), total), params.digest)
         return page
 

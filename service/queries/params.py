@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from service.errors import RefusalError
@@ -152,9 +153,9 @@ class InventoryParams:
             }
         )
 
-    def matches(self, server: Mapping[str, Any]) -> bool:
-        """Whether a server matches the query."""
-        return self.source_account in {"", server["sourceAccount"]} and self.filters.matches(server)
+    def matches(self, server: Mapping[str, Any], now: datetime) -> bool:
+        """Whether a server matches the query at a time."""
+        return self.source_account in {"", server["sourceAccount"]} and self.filters.matches(server, now)
 
 
 @dataclass(frozen=True, slots=True)

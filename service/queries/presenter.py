@@ -44,7 +44,7 @@ _DISPLAY: Final[Mapping[str, str]] = MappingProxyType(
 def present(item: Mapping[str, Any], objectives: Objectives | None = None) -> ServerView:
     """Build the view of a server. A member that the item lacks, or has in a wrong type, is empty, zero or false.
 
-    Given objectives, the view has `posture`, `postureReason` and `postureSince`.
+    Given objectives, the view has `posture`, `postureReason`, `postureSince` and `replicationError`.
     Of the original topology, a member that is not known is absent; an unknown backlog is null. Lag, backlog, ETA and
     last seen are of `valuesAsOf`: a scan, or the last write of the item. `replicatedStorageBytes` is the sum of the
     disks, because DRS tells it of each disk and nowhere else. The view can always be written as JSON, whatever the item
@@ -126,7 +126,13 @@ def _posture(item: Mapping[str, Any], tags: Mapping[str, Any], objectives: Objec
     """
     posture, reason = posture_of(item, moving_values(item), objectives.lag_of(tags))
     since = as_str(item.get(POSTURE_SINCE)) if item.get(POSTURE) == posture and reason != LAG_OVER_OBJECTIVE else ""
-    return {"posture": str(posture), "postureReason": reason, "postureSince": since}
+    error = as_map(as_map(item.get("dataReplicationInfo")).get("dataReplicationError")).get("error")
+    return {
+        "posture": str(posture),
+        "postureReason": reason,
+        "postureSince": since,
+        "replicationError": as_str(error),
+    }
 
 
 def display_state(server: ServerView) -> ServerView:

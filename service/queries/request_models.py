@@ -123,6 +123,9 @@ _FILTERS = WithJsonSchema(
                 "sourceAccountId": {"type": "string", "pattern": f"^{ACCOUNT_ID_PATTERN}$"},
                 "minCpuCores": {"type": "number", "minimum": 0},
                 "minRamBytes": {"type": "number", "minimum": 0},
+                "unhealthy": {"type": "boolean"},
+                "lagOverSeconds": {"type": "number", "minimum": 0},
+                "notDrilledForDays": {"type": "number", "minimum": 0, "maximum": 36_500},
             },
         },
     }

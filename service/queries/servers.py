@@ -12,6 +12,7 @@ from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
 from service.errors import RefusalError
 from service.fanout import prefetch
+from service.inventory.posture import Objectives
 from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.answer import Answer, build_answer
 from service.queries.context import QueryContext, QueryContextLoader
@@ -117,7 +118,12 @@ class ServersQuery:
         hubs = {account_id for account_id, account in context.directory.targets.items() if account.is_hub}
         summary = context.summary(result, requested.accounts)
         members = {
-            **_members(params.region, result, lambda servers: assigned.apply(servers, hubs)),
+            **_members(
+                params.region,
+                result,
+                lambda servers: assigned.apply(servers, hubs),
+                Objectives.of(self._settings),
+            ),
             **summary,
             "errors": [*summary["errors"], *(problem.as_json() for problem in assigned.problems)],
             **({"assignmentKnown": not assigned.problems} if assigned.is_configured else {}),
@@ -198,8 +204,13 @@ def _with_hint(refusal: RefusalError, hint: str) -> RefusalError:
     return RefusalError(refusal.code, f"{refusal.message}; {hint}", status=refusal.status, details=refusal.details)
 
 
-def _members(region: str, result: ReadResult, assign: Callable[[list[ServerView]], list[ServerView]]) -> dict[str, Any]:
-    servers = assign(present_servers(result))
+def _members(
+    region: str,
+    result: ReadResult,
+    assign: Callable[[list[ServerView]], list[ServerView]],
+    objectives: Objectives,
+) -> dict[str, Any]:
+    servers = assign(present_servers(result, objectives))
     has_records = result.source != DataSource.INVENTORY
     if has_records:
         servers = [display_state(server) for server in servers]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -167,3 +168,52 @@ def test_extended_servers_are_reported_by_target_and_staging_account(
     assert "only 1 are shown. Fix: name fewer accounts or regions" in capsys.readouterr().out
     extended.faults(deny=[{"account_id": extended.names.a, "service": "drs"}])
     assert run_json("extended", "--region", "us-west-2", "--region", "eu-west-1", "--no-refresh", exit_code=3)["errors"]
+
+
+def test_a_terminal_shows_one_line_per_server_and_a_pipe_every_column(
+    sandbox: EngineSandbox, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = sandbox.records(sandbox.names.a, "us-west-2")[0]["dataReplicationInfo"]
+    info.update(dataReplicationState="STALLED", dataReplicationError={"error": "AGENT_NOT_SEEN"}, lagDuration="PT14M")
+    run_json("sync", "inventory", "--full-scan")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["servers", "-o", "table"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    shown = [line for line in lines if " s-" in line]
+    assert len(shown) == 11
+    assert all(len(line) <= 80 for line in shown)
+    assert all(len(line.split()[1]) == 19 for line in shown)
+    monkeypatch.delenv("COLUMNS")
+    assert run(["servers", "-o", "table"]) == 0
+    wide = [line for line in capsys.readouterr().out.splitlines() if "STALLED AGENT_NOT_SEEN" in line]
+    assert len(wide) == 1
+    assert "14 min" in wide[0]
+
+
+def test_servers_that_need_somebody_are_found_and_sorted(sandbox: EngineSandbox) -> None:
+    records = sandbox.records(sandbox.names.a, "us-west-2")
+    for number, record in enumerate(records[:3]):
+        record["dataReplicationInfo"]["lagDuration"] = f"PT{number + 1}H"
+    run_json("sync", "inventory", "--full-scan")
+    body = run_json("servers", "--unhealthy", "--sort", "lag")
+    assert [each["sourceServerID"] for each in body["servers"]] == [
+        each["sourceServerID"] for each in reversed(records[:3])
+    ]
+    assert {(each["posture"], each["postureReason"]) for each in body["servers"]} == {("syncing", "LAG_OVER_OBJECTIVE")}
+    assert run_json("servers", "--lag-over", "2h")["count"] == 1
+    assert run_json("servers", "--drill-older-than", "90d")["count"] == 11
+    limited = run_json("servers", "--sort", "lag", "--limit", "1")
+    assert (limited["count"], limited["totalCount"], "nextToken" in limited) == (1, 11, False)
+    refused = run_json("servers", "--lag-over", "soon", exit_code=2)
+    assert "such as 90s, 15m" in refused["message"]
+
+
+def test_csv_has_a_line_per_server_and_no_formula(sandbox: EngineSandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    hints = sandbox.records(sandbox.names.a, "us-west-2")[0]["sourceProperties"]["identificationHints"]
+    hints["hostname"] = "=cmd|' /C calc'!A0"
+    run_json("sync", "inventory", "--full-scan")
+    assert run(["servers", "-o", "csv", "--sort", "name"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert len(rows) == 11
+    assert rows[0]["hostname"] == "'=cmd|' /C calc'!A0"
+    assert {row["posture"] for row in rows} == {"ready"}

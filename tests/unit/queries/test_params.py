@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import botocore.session
@@ -18,6 +19,7 @@ from service.settings import Settings
 
 SETTINGS = Settings(drs_excluded_regions=("sa-east-1",))
 A, B = "111111111111", "222222222222"
+NOW = datetime(2026, 11, 23, 5, tzinfo=UTC)
 
 
 def refused(given: dict[str, Any]) -> RefusalError:
@@ -112,8 +114,21 @@ def test_filters_that_are_no_json_are_refused(text: str) -> None:
     assert (error.code, set(error.details)) == ("INVALID_PARAMETER", {"error"})
 
 
-def view(host: str, state: str, staging: str, source: str, hardware: tuple[int, int]) -> dict[str, Any]:
+def view(  # noqa: PLR0917 - hypothesis passes them by position
+    host: str,
+    state: str,
+    staging: str,
+    source: str,
+    hardware: tuple[int, int],
+    lag_s: int = 0,
+    drilled_days: int = 0,
+) -> dict[str, Any]:
     return {
+        "posture": "ready" if state == "CONTINUOUS" else "stalled",
+        "lagDuration": f"PT{lag_s}S",
+        "lastLaunchType": "DRILL" if drilled_days else "",
+        "lastLaunchStatus": "LAUNCHED",
+        "lastLaunchTime": (NOW - timedelta(days=drilled_days)).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "hostname": host,
         "replicationState": state,
         "stagingAccountId": staging,
@@ -130,6 +145,8 @@ SERVERS = st.builds(
     st.sampled_from([A, B]),
     st.sampled_from([A, B, ""]),
     st.tuples(st.integers(0, 9), st.integers(0, 9)),
+    st.integers(0, 9),
+    st.integers(0, 9),
 )
 FILTERS: dict[str, st.SearchStrategy[Any]] = {
     "hostname": HOSTS,
@@ -138,7 +155,28 @@ FILTERS: dict[str, st.SearchStrategy[Any]] = {
     "sourceAccountId": st.sampled_from([A, B]),
     "minCpuCores": st.integers(0, 9) | st.floats(0, 9),
     "minRamBytes": st.integers(0, 9),
+    "unhealthy": st.booleans(),
+    "lagOverSeconds": st.integers(0, 9),
+    "notDrilledForDays": st.integers(0, 9),
 }
+
+
+def test_servers_that_need_somebody_are_found() -> None:
+    ready = view("a", "CONTINUOUS", A, B, (1, 1), 5, 3)
+    stalled = {**view("b", "STALLED", A, B, (1, 1), 600, 0), "lagDuration": "a while"}
+    behind = view("c", "CONTINUOUS", A, B, (1, 1), 600, 9)
+
+    def found(**filters: Any) -> list[str]:
+        return [each["hostname"] for each in (ready, stalled, behind) if parse_filters(filters).matches(each, NOW)]
+
+    assert found(unhealthy=True) == ["b"]
+    assert found(unhealthy=False) == ["a", "b", "c"]
+    assert found(lagOverSeconds=599) == ["c"]
+    assert found(lagOverSeconds=600) == []
+    assert found(notDrilledForDays=3) == ["b", "c"]
+    assert found(notDrilledForDays=10) == ["b"]
+    for wrong in ({"unhealthy": "yes"}, {"lagOverSeconds": -1}, {"notDrilledForDays": 10**6}):
+        assert refused({"filters": wrong}).code == "INVALID_PARAMETER"
 
 
 @given(st.lists(SERVERS, max_size=12), st.fixed_dictionaries({}, optional=FILTERS))
@@ -148,27 +186,27 @@ def test_filters_together_are_each_of_them_in_turn(servers: list[dict[str, Any]]
     left = servers
     for name, value in chosen.items():
         alone = parse_filters({name: value})
-        left = [server for server in left if alone.matches(server)]
-    assert [server for server in servers if together.matches(server)] == left
+        left = [server for server in left if alone.matches(server, NOW)]
+    assert [server for server in servers if together.matches(server, NOW)] == left
 
 
 @given(SERVERS)
 def test_no_filter_lets_everything_through(server: dict[str, Any]) -> None:
-    assert Filters().matches(server)
-    assert InventoryParams().matches(server)
+    assert Filters().matches(server, NOW)
+    assert InventoryParams().matches(server, NOW)
 
 
 def test_host_names_match_in_any_case() -> None:
     server = view("APP-Straße-01", "CONTINUOUS", A, A, (1, 1))
-    assert parse_filters({"hostname": "p-STRASSE"}).matches(server)
-    assert not parse_filters({"hostname": "p-.*"}).matches(server)
+    assert parse_filters({"hostname": "p-STRASSE"}).matches(server, NOW)
+    assert not parse_filters({"hostname": "p-.*"}).matches(server, NOW)
 
 
 def test_both_names_of_the_source_account_must_hold() -> None:
     server = view("x", "CONTINUOUS", A, B, (1, 1))
     filters = f'{{"sourceAccountId":"{B}"}}'
-    assert InventoryRequest.parse({"sourceAccountId": B, "filters": filters}, SETTINGS).params.matches(server)
-    assert not InventoryRequest.parse({"sourceAccountId": A, "filters": filters}, SETTINGS).params.matches(server)
+    assert InventoryRequest.parse({"sourceAccountId": B, "filters": filters}, SETTINGS).params.matches(server, NOW)
+    assert not InventoryRequest.parse({"sourceAccountId": A, "filters": filters}, SETTINGS).params.matches(server, NOW)
 
 
 @pytest.mark.parametrize("name", ["hostname", "replicationState"])

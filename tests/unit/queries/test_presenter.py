@@ -22,6 +22,7 @@ from service.queries.live import to_items
 from service.queries.paging import page_length
 from service.queries.presenter import display_state, present
 from service.queries.read_result import DataSource, ReadResult, ScopeReadResult
+from service.settings import Settings
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SCOPE = Scope("222222222222", "us-west-2")
@@ -273,7 +274,7 @@ def test_an_item_that_somebody_edited_hides_no_other_server(extended_record: dic
     for bad_value in BAD_VALUES:
         for bad in spoiled(rest, bad_value):
             result = ReadResult((ScopeReadResult(scope, DataSource.INVENTORY, [bare | bad, good]),))
-            servers = present_servers(result)
+            servers = present_servers(result, Objectives.of(Settings()))
             assert page_length([*servers, *map(display_state, servers)], limit=None) == 4
             assert good in [item for _, item, _ in extended_items(result)]
             facts = stored_facts(bad)

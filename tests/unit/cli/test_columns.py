@@ -1,0 +1,51 @@
+"""Plain columns: one line per row whatever the width, ids whole, the less important columns left out first."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from service.cli.columns import Column, columns
+
+COLUMNS = (Column("name", can_be_cut=True), Column("id"), Column("n", 1, is_number=True), Column("where", 2))
+ROW = ("retail-web-0001-with-a-long-name", "s-0123456789abcdef0", 7, "us-west-2")
+
+
+def lines(width: int | None, *rows: tuple[object, ...]) -> list[str]:
+    return list(columns(COLUMNS, rows or (ROW,), width))
+
+
+def test_without_a_limit_everything_is_shown() -> None:
+    assert lines(None) == [
+        "name                              id                   n  where",
+        "retail-web-0001-with-a-long-name  s-0123456789abcdef0  7  us-west-2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (80, "retail-web-0001-with-a-long-name  s-0123456789abcdef0  7  us-west-2"),
+        (60, "retail-web-0001-with-a-l…  s-0123456789abcdef0  7  us-west-2"),
+        (45, "retail-web-0001-with…  s-0123456789abcdef0  7"),
+        (35, "retail-web-00…  s-0123456789abcdef0"),
+        (10, "retail-…  s-0123456789abcdef0"),
+    ],
+)
+def test_names_are_cut_a_little_then_columns_are_left_out_and_ids_stay_whole(width: int, shown: str) -> None:
+    assert lines(width)[1] == shown
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=40), st.just("s-0123456789abcdef0"), st.integers(), st.text(max_size=20))),
+    st.integers(30, 200),
+)
+def test_there_is_one_line_per_row_and_none_is_wider_than_the_terminal(
+    rows: list[tuple[str, str, int, str]], width: int
+) -> None:
+    shown = list(columns(COLUMNS, rows, width))
+    assert len(shown) == len(rows) + 1
+    assert all(cell_len(line) <= max(width, 29) and "\n" not in line for line in shown)
+    assert all(row[1] in line for row, line in zip(rows, shown[1:], strict=True))
