@@ -286,3 +286,26 @@ async def test_a_run_over_one_scope_announces_its_changes(sandbox: EngineSandbox
     async with open_app(load_settings()) as app:
         await app.sync_inventory(SyncRequest(scopes=(Scope(sandbox.names.a, EAST),)))
     assert kinds(received) == ["STALLED"]
+
+
+async def test_a_run_that_has_compared_with_what_another_has_replaced_announces_nothing(sandbox: EngineSandbox) -> None:
+    received = sandbox.received_calls()
+    await sandbox.sync(full_scan=True)
+    change(sandbox, EAST, **STALLED)
+    received.clear()
+    first: list[ReceivedCall] = []
+
+    def is_first_write(call: ReceivedCall) -> bool:
+        item = call.params.get("Item", {})
+        if not first and call.operation == "PutItem" and item.get("sk") == {"S": "events"}:
+            first.append(call)
+        return call in first
+
+    with received.holding(is_first_write) as held:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: sandbox.sync(full_scan=True))
+            await held.blocked()
+            await sandbox.sync(full_scan=True)
+            assert kinds(received) == ["STALLED"]
+            held.release()
+    assert details(received) == []
