@@ -20,7 +20,8 @@ class LiveStatus:
 
     def __init__(self) -> None:
         self._calls = CallCounter()
-        self._pending: set[Scope] | None = None
+        self._pending: set[Scope] = set()
+        self.is_planned = False
         self._last = ""
         self._servers = self._failed = 0
 
@@ -31,14 +32,14 @@ class LiveStatus:
     def planned(self, selection: Selection) -> None:
         """Keep the scopes to scan."""
         self._pending = set(selection.scopes)
+        self.is_planned = True
 
     def scanned(self, result: ScopeResult) -> None:
         """Count one scope that is done."""
         self._servers += result.servers
         self._failed += bool(result.problems)
         self._last = result.scope.region
-        if self._pending is not None:
-            self._pending.discard(result.scope)
+        self._pending.discard(result.scope)
 
     def lines(self) -> tuple[str, str]:
         """Return one line of what was found, and one of what goes on; neither depends on the width of the terminal."""
@@ -51,8 +52,6 @@ class LiveStatus:
         return ", ".join(found), self._activity()
 
     def _activity(self) -> str:
-        if self._pending is None:
-            return "reading accounts and region status"
         if not self._pending:
             return "writing what was found"
         regions = Counter(scope.region for scope in self._pending)

@@ -44,7 +44,9 @@ class _Display(Progress):
     status = LiveStatus()
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """Return the bar and the lines."""
+        """Return the bar and the lines; nothing before the scopes are known, so that an early error stands alone."""
+        if not self.status.is_planned:
+            return
         yield from super().get_renderables()
         for line in self.status.lines():
             yield Text(f"  {line}", no_wrap=True, overflow="ellipsis")

@@ -19,7 +19,7 @@ SELECTION: Final = Selection(RegionSource.FULL_SCAN, "", dict.fromkeys(SCOPES, S
 
 def test_it_says_what_was_found_and_what_it_waits_for() -> None:
     status, calls = LiveStatus(), CallCounter()
-    assert status.lines() == ("0 servers so far, 0 calls", "reading accounts and region status")
+    assert not status.is_planned
     status.started(calls)
     calls.calls = Counter({("drs", "DescribeSourceServers"): 1200, ("sts", "AssumeRole"): 3})
     status.planned(SELECTION)

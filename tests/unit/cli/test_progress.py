@@ -40,6 +40,7 @@ def test_no_log_line_cuts_through_the_live_display_and_none_is_lost() -> None:
     root.handlers[:] = [handler := logging.StreamHandler(log)]
     try:
         with ProgressBar(Console(file=screen, force_terminal=True, width=80)) as bar:
+            assert "servers so far" not in screen.getvalue()
             bar.planned(SELECTION, 1)
             bar.scanned(RESULT)
             logging.getLogger("service").warning("a warning of the run")
