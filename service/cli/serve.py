@@ -37,6 +37,9 @@ def serve_pages(
     Nothing can be changed through them. `/healthz` tells that the server
     runs, `/readyz` whether the tables can be read.
 
+    Examples:
+      drs-sync serve
+
     Exit codes: 0 stopped by Ctrl-C or SIGTERM; 2 wrong usage or settings.
     """
     output = Output.default()
