@@ -72,15 +72,19 @@ def name_of(view: Mapping[str, Any]) -> str:
     return printable(next(filter(None, names), UNKNOWN))
 
 
-def rows_of(views: Iterable[Mapping[str, Any]], now: datetime) -> list[ServerRow]:
-    """Return the rows of servers, the worst first, each with an anchor of its own."""
+def rows_of(views: Iterable[Mapping[str, Any]], now: datetime, *, with_facts: bool = True) -> list[ServerRow]:
+    """Return the rows of servers, the worst first, each with an anchor of its own.
+
+    Without facts a row keeps nothing but what the table shows, which takes half the time, for lists of all servers.
+    """
     seen: Counter[str] = Counter()
     rows: list[ServerRow] = []
     for view in sorted(views, key=_order):
         server_id = printable(view["sourceServerID"])
         seen[server_id] += 1
         number = seen[server_id]
-        rows.append(row_of(view, now, anchor=f"server-{server_id}" + ("" if number == 1 else f"-{number}")))
+        anchor = f"server-{server_id}" + ("" if number == 1 else f"-{number}")
+        rows.append(row_of(view, now, anchor=anchor, with_facts=with_facts))
     return rows
 
 
@@ -89,13 +93,14 @@ def _order(view: Mapping[str, Any]) -> tuple[Any, ...]:
     return rank_of(view["posture"]), name, view["accountId"], view["region"], server_id, view["stagingAccountId"]
 
 
-def row_of(view: Mapping[str, Any], now: datetime, *, anchor: str) -> ServerRow:
+def row_of(view: Mapping[str, Any], now: datetime, *, anchor: str, with_facts: bool = True) -> ServerRow:
     """Return the row of a server.
 
     Args:
         view: a view of a server with its posture.
         now: the time of the page.
         anchor: id of its section.
+        with_facts: it has its facts and its view.
     """
     posture, since, lag_s = view["posture"], parse_iso(view["postureSince"]), lag_seconds(view["lagDuration"])
     launched = parse_iso(view["lastLaunchTime"])
@@ -116,8 +121,10 @@ def row_of(view: Mapping[str, Any], now: datetime, *, anchor: str) -> ServerRow:
         launch=_launch(view, now),
         launch_at="" if launched is None else iso(launched),
         facts=(),
-        view=view,
+        view=view if with_facts else {},
     )
+    if not with_facts:
+        return row
     return replace(row, facts=tuple((label, printable(value) or UNKNOWN) for label, value in _facts(view, row, now)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import anyio
@@ -115,7 +115,7 @@ class LiveData:
                 rows: list[ServerRow] = []
                 problems: list[str] = []
                 async for found in self.app.stored_servers.read(scopes_with_servers(document)):
-                    rows += [replace(row, facts=(), view={}) for row in rows_of(found.servers, self.now())]
+                    rows += rows_of(found.servers, self.now(), with_facts=False)
                     if found.problem is not None:
                         problems.append(_text(found.problem, found.scope))
                 rows.sort(key=lambda row: (row.rank, row.name.casefold(), row.account, row.region, row.server_id))

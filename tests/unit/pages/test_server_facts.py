@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.pages.server_facts import row_of
+from service.pages.server_facts import row_of, rows_of
 from tests.support.estate import NOW, view
 
 
@@ -41,3 +41,10 @@ def test_a_row_shows_what_is_known(members: dict[str, Any], shown: dict[str, Any
 def test_whether_the_origin_is_known(known: bool | None, text: str) -> None:  # noqa: FBT001 - a row of a table
     members: dict[str, Any] = {} if known is None else {"topologyComplete": known}
     assert dict(row_of(view(**members), NOW, anchor="x").facts)["origin known for failback"] == text
+
+
+def test_without_facts_a_row_shows_the_same_and_keeps_no_more() -> None:
+    (whole,), (row,) = rows_of([view()], NOW), rows_of([view()], NOW, with_facts=False)
+    assert (row.facts, row.view) == ((), {})
+    assert whole.facts
+    assert (row.name, row.word, row.anchor) == (whole.name, whole.word, whole.anchor)
