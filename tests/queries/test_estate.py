@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import anyio
+import jsonschema
 
+from service.app import open_app
 from service.handlers.query import lambda_handler
 from service.pages.first_screen import first_screen
+from service.sandbox.fleet import parse_model
+from service.sandbox.fleet_models import Fragment
+from service.settings import load_settings
+from service.sync.coverage.choice import CoverageRequest
 from tests.queries.client import QueryClient, synced
 from tests.support.sandbox import EngineSandbox
 
-READS = {("dynamodb", "Scan"): 2, ("dynamodb", "BatchGetItem"): 1, ("dynamodb", "Query"): 1}
+SCHEMA: Final = Path(__file__).parents[2] / "docs" / "estate.schema.json"
+READS = {("dynamodb", "Scan"): 2, ("dynamodb", "BatchGetItem"): 1, ("dynamodb", "Query"): 2}
 
 
 def record_of(sandbox: EngineSandbox, region: str, position: int = 0) -> dict[str, Any]:
@@ -152,3 +160,35 @@ def test_the_route_and_the_operation_give_the_same_document(sandbox: EngineSandb
     assert {name for name in direct if direct[name] != routed[name]} <= {"asOf", "scopes", "freshness"}  # ages
     assert direct["servers"]["total"] == 8
     assert {each["region"] for each in direct["scopes"]} == {"us-west-2"}
+
+
+async def test_it_tells_which_instances_no_server_protects(sandbox: EngineSandbox) -> None:
+    """Nothing before the first coverage sync; then what it counted, and what it could not read is unknown."""
+    apps, name = sandbox.names.apps, "<b>\u202e[red]"
+    client = await synced(sandbox)
+    assert (await client.estate()).body["coverage"] is None
+    account = {"account_id": apps, "instances": {"us-east-1": [{"name": name}, {"state": "terminated"}]}}
+    sandbox.server.add(parse_model(Fragment, {"accounts": [account]}, "test"))
+    async with open_app(load_settings()) as app:
+        await app.sync_coverage(CoverageRequest())
+        body = (await client.estate()).body
+        coverage = body["coverage"]
+        assert (coverage["unprotected"], coverage["leftOut"]) == (1, {"terminated": 1})
+        assert (coverage["isLowerBound"], coverage["serversKnown"]) == (False, True)
+        assert [(each["name"], each["accountId"]) for each in coverage["first"]] == [(name, apps)]
+        assert "INSTANCES_UNPROTECTED" in {each["code"] for each in body["needsYou"]}
+        assert (body["verdict"], body["complete"]) == ("ready", True)  # it is no matter of servers
+        sandbox.faults(deny=[{"account_id": apps, "service": "ec2"}])
+        await app.sync_coverage(CoverageRequest())
+    body = (await client.estate()).body
+    coverage = body["coverage"]
+    assert (coverage["unprotected"], coverage["scopesUnknown"], coverage["isLowerBound"]) == (0, 1, True)
+    [unknown] = [each for each in body["needsYou"] if each["code"] == "COVERAGE_UNKNOWN"]
+    assert unknown["severity"] == "warning"
+    assert "1 scope whose EC2 instances are unknown: UnauthorizedOperation" in first_screen_text(body)
+    jsonschema.validate(json.loads(json.dumps(body)), json.loads(SCHEMA.read_text()))
+    assert (await client.estate(accountId=sandbox.names.a)).body["coverage"] is None
+
+
+def first_screen_text(body: dict[str, Any]) -> str:
+    return "\n".join(line.text for line in first_screen(body))

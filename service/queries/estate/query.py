@@ -28,10 +28,13 @@ from service.inventory.reader import InventoryReader
 from service.inventory.scope_summary import ScopeSummary
 from service.inventory.values_reader import ValuesReader
 from service.models import Now, Problem, Scope
+from service.protection.digest import digest_of
+from service.protection.reader import CoverageReader
 from service.queries.answer import Answer
 from service.queries.attributes import as_map, as_str
 from service.queries.context import QueryContext, QueryContextLoader
 from service.queries.estate.attention import attention_of
+from service.queries.estate.coverage import coverage_attention
 from service.queries.estate.document import OPERATION, estate_document
 from service.queries.params import ScopesParams
 from service.queries.query_deadline import QueryDeadline
@@ -69,9 +72,14 @@ class EstateQuery:
         completeness = self._context_loader.completeness(context, params)
         scopes = self._context_loader.scopes_of(context, params)
         scanned = [scope for scope in scopes if _state(context, scope) in _SCANNED]
-        async with prefetch(lambda: self._runs(deadline)) as runs:
+        now = context.rules.now
+        async with (
+            prefetch(lambda: self._runs(deadline)) as runs,
+            prefetch(lambda: self._coverage(params, deadline, now)) as covered,
+        ):
             summaries, problems = await self._summaries(scanned, deadline)
             runs_read, runs_problems = await runs()
+            coverage, coverage_problems = await covered()
         postures = [_posture(context, scope, summaries.get(scope)) for scope in scopes]
         lacking = [each.scope for each in postures if each.lacks_summary and each.servers]
         if lacking:
@@ -80,10 +88,15 @@ class EstateQuery:
             postures = [
                 _posture(context, each.scope, made[each.scope]) if each.scope in made else each for each in postures
             ]
-        now = context.rules.now
         estate = estate_of(postures, self._settings)
         is_whole = context.is_whole(params.accounts) and not estate.without_summary and not problems
-        attention = attention_of(estate, completeness.as_json()["unknownByCause"], self._settings, now)
+        attention = attention_of(
+            estate,
+            completeness.as_json()["unknownByCause"],
+            self._settings,
+            now,
+            further=coverage_attention(coverage),
+        )
         is_complete = is_whole and completeness.is_complete
         names = {account_id: account.name for account_id, account in context.directory.targets.items()}
         document = estate_document(estate, attention, self._settings, now, is_complete=is_complete, account_names=names)
@@ -98,7 +111,8 @@ class EstateQuery:
                 "scopesWithoutSummary": len(estate.without_summary),
             },
         )
-        members = {**document, "runs": runs_read, "errors": [*errors, *(each.as_json() for each in runs_problems)]}
+        errors += [each.as_json() for each in (*runs_problems, *coverage_problems)]
+        members = {**document, "runs": runs_read, "coverage": coverage, "errors": errors}
         return Answer(members, completeness, is_whole=is_whole)
 
     async def _runs(self, deadline: QueryDeadline) -> tuple[list[dict[str, Any]], list[Problem]]:
@@ -114,6 +128,21 @@ class EstateQuery:
                 return [], [replace(error.problem, region="")]
             return runs_of(items), []
         return [], [_late(name, "Query")]
+
+    async def _coverage(
+        self, params: ScopesParams, deadline: QueryDeadline, now: datetime
+    ) -> tuple[dict[str, Any] | None, list[Problem]]:
+        """Read what the coverage sync has left, for a query about everything; what cannot be read costs only that."""
+        name = self._settings.source_server_topology_table
+        if not name or params.accounts or params.regions:
+            return None, []
+        reader = CoverageReader(TableReader(self._aws_client.hub(), name, self._aws_client.hub_region))
+        with anyio.CancelScope(deadline=deadline.inventory):
+            try:
+                return digest_of(await reader.read_all(), now), []
+            except AwsError as error:
+                return None, [replace(error.problem, region="")]
+        return None, [_late(name, "Query")]
 
     async def _summaries(
         self, scopes: Iterable[Scope], deadline: QueryDeadline

@@ -49,6 +49,8 @@ class CoverageSync(Sync):
 
     operation = OPERATION
     counts = COUNTS
+    # A page of a thousand instances takes EC2 some seconds, and an account may have many thousands in a region.
+    deadline_factor = 5.0
 
     def __init__(self, request: CoverageRequest) -> None:
         self._request = request

@@ -77,6 +77,22 @@ MUTANTS: Final = (
         tests=("sync/test_coverage_sync.py::test_servers_that_are_not_known_make_the_answer_incomplete",),
     ),
     Mutant(
+        name="old-summary-is-known",
+        breaks=("G64",),
+        file="service/protection/digest.py",
+        before='return TOO_OLD if now - summary.as_of > max_age else ""',
+        after='return ""',
+        tests=("unit/protection/test_digest.py::*",),
+    ),
+    Mutant(
+        name="unknown-coverage-needs-nobody",
+        breaks=("G64",),
+        file="service/queries/estate/coverage.py",
+        before="[*_unknown(digest), *_unprotected(digest)]",
+        after="[*_unprotected(digest)]",
+        tests=("queries/test_estate.py::test_it_tells_which_instances_no_server_protects",),
+    ),
+    Mutant(
         name="inventory-names-accounts-to-enter",
         breaks=("G65",),
         file="service/sync/coverage/origin_access.py",
