@@ -22,7 +22,7 @@ WRITE_RESPONSES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingPro
             "UpdateLaunchConfiguration": ("copyTags",),
         },
         "dynamodb": {"BatchWriteItem": ("UnprocessedItems",), "DeleteItem": (), "PutItem": (), "UpdateItem": ()},
-        "events": {"PutRule": ("RuleArn",)},
+        "events": {"PutEvents": ("Entries",), "PutRule": ("RuleArn",)},
         "lambda": {"Invoke": ("StatusCode",)},
     }
 )

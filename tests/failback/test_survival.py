@@ -204,7 +204,7 @@ async def test_a_steady_sync_writes_no_bookkeeping(start_sandbox: Callable[..., 
     await sandbox.sync(regions=REGIONS)
     calls = sandbox.calls()
     assert calls["dynamodb", "BatchWriteItem"] == 0
-    assert calls["dynamodb", "PutItem"] == 2  # the moving values of the two regions
+    assert calls["dynamodb", "PutItem"] == 2 + 1  # the moving values of the two regions, the record of the run
     assert calls["drs", "DescribeRecoveryInstances"] == calls["drs", "GetReplicationConfiguration"] == 0
     assert calls["dynamodb", "Query"] == 5  # the items of four scopes, what earlier versions left; no lineage again
 

@@ -171,7 +171,7 @@ async def test_an_unusable_answer_of_the_bus_counts_as_not_sent(sandbox: EngineS
     received = sandbox.received_calls()
     await sandbox.sync(full_scan=True)
     change(sandbox, EAST, **STALLED)
-    received.answer(is_put, json_response(200, {}))
+    received.answer(is_put, json_response(200, {"Entries": []}), times=None)
     report = await sandbox.sync(full_scan=True)
     assert [each["code"] for each in report["warnings"]] == ["MalformedResponse"]
     assert len(outbox(sandbox, EAST)["pending"]) == 1

@@ -12,7 +12,7 @@ from service.aws import client as client_module
 from service.aws.client import AwsClient
 from service.aws.drs_write import DrsWriter
 from service.aws.dynamodb_write import Table
-from service.aws.eventbridge import ScheduleRule
+from service.aws.eventbridge import EventBus, ScheduleRule
 from service.aws.lambda_ import LambdaInvoker
 from service.aws.operations import READ_OPERATIONS, READ_WRITE_OPERATIONS
 from service.aws.response_check import WRITE_RESPONSES
@@ -52,6 +52,7 @@ WRITES: Final[dict[str, Callable[[AwsClient], Awaitable[Any]]]] = {
     "PutItem": lambda aws_client: _table(aws_client).put_if({"id": "x"}, "attribute_not_exists(#id)"),
     "DeleteItem": lambda aws_client: _table(aws_client).delete_if({"id": "x"}, "attribute_exists(#id)", {}),
     "UpdateItem": lambda aws_client: _table(aws_client).update_if({"id": "x"}, {"a": 1}, "attribute_exists(#id)"),
+    "PutEvents": lambda aws_client: EventBus(aws_client.hub(), "bus", REGION).put([{"Source": "a", "Detail": "{}"}]),
     "PutRule": _put_rule,
     "Invoke": lambda aws_client: LambdaInvoker(aws_client.hub(), REGION).invoke_later("f", {}),
 }
@@ -59,6 +60,7 @@ GOOD: Final[dict[str, tuple[Any, int]]] = {
     "CreateExtendedSourceServer": ({"sourceServer": {"arn": OWN_ARN, "stagingArea": AREA}}, 201),
     "UpdateLaunchConfiguration": ({"sourceServerID": SERVER, "copyTags": True}, 200),
     "BatchWriteItem": ({"UnprocessedItems": {}}, 200),
+    "PutEvents": ({"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}, 200),
     "PutRule": ({"RuleArn": "arn:aws:events:us-east-1:111100000001:rule/rule"}, 200),
     "Invoke": ({}, 202),
 }
