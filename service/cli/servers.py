@@ -29,7 +29,7 @@ from service.queries.answer import Answer
 from service.queries.filters import REPLICATION_STATES
 from service.queries.request_models import InventoryRequest
 from service.query_app import QueryApp
-from service.text import printable
+from service.text import printable, spreadsheet_cell
 
 __all__ = ["show_servers"]
 
@@ -48,7 +48,6 @@ _COLUMNS: Final = (
     Column("cores", 6, is_number=True),
     Column("RAM GiB", 7, is_number=True),
 )
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class ServersOutput(StrEnum):
@@ -271,5 +270,4 @@ _CSV_MEMBERS: Final = (
 
 
 def _safe(value: object) -> str:
-    text = "" if value is None else printable(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return "" if value is None else spreadsheet_cell(str(value))

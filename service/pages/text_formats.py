@@ -5,20 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from service.pages.estate_page import causes_of, grid_of, lines_of, moment_of, tables_of
 from service.pages.report import MAX_OTHER_RUNBOOKS, Report
 from service.pages.words import UNKNOWN
-from service.text import printable
+from service.text import printable, spreadsheet_cell
 
 __all__ = ["as_csv", "as_markdown"]
 
-# A spreadsheet runs these as a formula, so an apostrophe is put before them.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "'")
-_INVISIBLE: Final = " \N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}"
 _MAY_BE_EMPTY: Final = frozenset(
     {"nameTag", "postureReason", "lastLaunchType", "lastLaunchStatus", "lastLaunchTime"}  # there is none
 )
@@ -63,9 +59,7 @@ def _cell(name: str, values: Mapping[str, Any]) -> str:
     text = "" if value is None else str(value)
     if not text:
         return "" if name in _MAY_BE_EMPTY else UNKNOWN
-    # Some spreadsheets drop what is invisible at the start, and read full-width signs as the plain ones.
-    start = unicodedata.normalize("NFKC", text).lstrip(_INVISIBLE)
-    return f"'{printable(text)}" if text.startswith(_FORMULA) or start.startswith(_FORMULA) else printable(text)
+    return spreadsheet_cell(text)
 
 
 def as_markdown(report: Report) -> str:

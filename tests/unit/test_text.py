@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.text import printable, suggestion
+from service.text import printable, spreadsheet_cell, suggestion
 
 
 @pytest.mark.parametrize("character", "\x00\x07\n\r\x1b\x7f\x9b\u2028\u2029\u202e\u2066")
@@ -23,3 +23,13 @@ def test_other_text_stays_as_it_is(value: object) -> None:
 )
 def test_the_most_similar_word_is_suggested(value: str, similar: str) -> None:
     assert suggestion(value, ("CONTINUOUS", "PAUSED", "STALLED")) == similar
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1", " =1", "\ufeff=1", "\u200b=1", "\uff1d1", "'x"])
+def test_a_cell_that_a_spreadsheet_would_run_begins_with_an_apostrophe(text: str) -> None:
+    assert spreadsheet_cell(text).startswith("'")
+
+
+@pytest.mark.parametrize("text", ["app-web-01", "", "a=b", "1-2"])
+def test_any_other_cell_is_as_it_is(text: str) -> None:
+    assert spreadsheet_cell(text) == text
