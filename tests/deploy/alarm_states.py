@@ -23,6 +23,7 @@ _STATISTICS: Final[Mapping[str, Callable[[Sequence[float]], float]]] = {
     "Sum": sum,
 }
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
     "GreaterThanThreshold": lambda value, threshold: value > threshold,
     "LessThanThreshold": lambda value, threshold: value < threshold,
 }

@@ -209,6 +209,23 @@ async def test_an_account_that_denies_drs_rings_in_every_sync(monkeypatch: pytes
     assert always(replayed(emitted)) == {"ScopesFailedAlarm", "StagingAccountSyncFailingAlarm", "TagSyncFailingAlarm"}
 
 
+async def test_servers_that_need_somebody_ring(monkeypatch: pytest.MonkeyPatch) -> None:
+    changes: dict[str, dict[str, Any]] = {
+        "ServersStalledAlarm": {"dataReplicationState": "STALLED"},
+        "ServersDisconnectedAlarm": {"dataReplicationState": "DISCONNECTED"},
+        "LagOverObjectiveAlarm": {"lagDuration": "PT1H"},
+    }
+    with sandbox_of(monkeypatch, usual, REPLICATING_SERVERS_PER_REGION="2") as sandbox:
+        info = sandbox.records(sandbox.names.a, "us-west-2")[0]["dataReplicationInfo"]
+        before = dict(info)
+        for alarm, change in changes.items():
+            info.update(before, **change)
+            emitted = await emit(2, (INVENTORY,))  # the first fills an empty table
+            only_inventory = stack(EnableTagSync="false", EnableStagingAccountSync="false")
+            near_full = set() if "DISCONNECTED" in change.values() else {"StagingNearFullAlarm"}
+            assert always(replayed(emitted), only_inventory) == {alarm, *near_full}
+
+
 async def test_servers_over_the_quota_are_held_back_and_ring(monkeypatch: pytest.MonkeyPatch) -> None:
     with sandbox_of(monkeypatch, usual, SERVERS_PER_REGION="3"):
         emitted = await emit(2, (INVENTORY, STAGING))
