@@ -118,6 +118,7 @@ def _options(words: list[str]) -> Iterator[str]:
 def _of_drs_sync(words: list[str]) -> Iterator[str]:
     command: Any = typer.main.get_command(cli)
     path = ["drs-sync"]
+    words = words[: words.index("--")] if "--" in words else words  # what follows is another program's
     while words and not words[0].startswith("-") and getattr(command, "commands", None):
         name, *words = words
         if name not in command.commands:
