@@ -20,8 +20,8 @@ CALM_BYTES: Final = 9.0
 TROUBLED_BYTES: Final = 23.5
 """The same of a server with a lag, a backlog and an ETA."""
 TROUBLED_SHARE: Final = 0.2  # assumption
-VALUES_ITEM_BYTES: Final = 800.0
-"""Keys and summary of a scope's moving values."""
+VALUES_ITEM_BYTES: Final = 1400.0
+"""Keys and summary of a scope's moving values; half as much where all its servers are ready."""
 TABLE_KB_PER_SERVER: Final = 5.6
 """Server, topology and names in both tables; each index of the server's item is another ITEM_KB."""
 CPU_S_PER_SERVER: Final = 0.0007

@@ -114,7 +114,7 @@ async def test_what_a_server_costs_when_it_is_new_and_when_nothing_has_changed(
     write_units.units.clear()
     again = await sandbox.sync()
     assert again["serversWritten"] == 0
-    assert write_units.units == {"values": 3}  # one for each scope that has servers
+    assert write_units.units == {"values": 3, "run": 1}  # one for each scope that has servers, and the run's record
 
 
 async def test_what_the_moving_values_of_a_scope_cost(sandbox: EngineSandbox, write_units: WriteUnits) -> None:
