@@ -53,5 +53,5 @@ def test_the_page_and_the_list_show_it_too(sandbox: EngineSandbox) -> None:
     assert code == 0
     assert "1 server stalled: AGENT_NOT_SEEN" in page
     assert re.search(rf'id="server-{record["sourceServerID"]}', page)
-    _, listed, _ = command("servers", "--unhealthy", "-o", "table")
+    _, listed, _ = command("servers", "--unhealthy", "-o", "wide")
     assert f"{record['sourceServerID']}  STALLED AGENT_NOT_SEEN" in listed
