@@ -6,14 +6,13 @@ is kept as the marks of all servers of a scope, so a change is found once, which
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from service.estate.grouped import decode_grouped, encode_grouped
 from service.inventory.posture import LAG_OVER_OBJECTIVE, Posture, ServerPosture
 
 __all__ = [
@@ -161,22 +160,12 @@ def _summary(why: str, changes: Iterable[Change], marks: Mapping[str, Mark]) -> 
 
 def encode_marks(marks: Mapping[str, Mark]) -> bytes:
     """Encode marks for one attribute: at most 100 KB for 4,000 servers."""
-    by_mark: dict[str, list[str]] = {}
-    for server_id in sorted(marks):
-        by_mark.setdefault(str(marks[server_id]), []).append(server_id)
-    return zlib.compress(json.dumps(by_mark, separators=(",", ":")).encode(), 9)
+    return encode_grouped(marks)
 
 
 def decode_marks(value: object) -> dict[str, Mark] | None:
     """Decode marks; None when they are missing or damaged, so that the scope counts as seen for the first time."""
-    if not isinstance(value, bytes):
+    letters = decode_grouped(value)
+    if letters is None or not set(letters.values()) <= set(Mark):
         return None
-    try:
-        decoder = zlib.decompressobj()
-        by_mark = json.loads(decoder.decompress(value, _MAX_BYTES))
-        return {str(server_id): Mark(letter) for letter, ids in by_mark.items() for server_id in ids}
-    except (zlib.error, ValueError, AttributeError, TypeError, RecursionError):
-        return None
-
-
-_MAX_BYTES: Final = 4 * 1024 * 1024
+    return {server_id: Mark(letter) for server_id, letter in letters.items()}

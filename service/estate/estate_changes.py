@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from service.estate.changes import Change, ChangeKind
 from service.estate.estate import Estate, StagingFill
+from service.estate.grouped import decode_grouped, encode_grouped
 from service.estate.scope_posture import ScopePosture
 from service.settings import Settings
 
@@ -17,7 +16,6 @@ __all__ = ["EVENTS_KEY", "estate_changes"]
 EVENTS_KEY: Final[Mapping[str, str]] = {"pk": "estate", "sk": "events"}
 """Key of the item that says what was announced of the estate."""
 _MAX_EXAMPLES: Final = 50
-_MAX_BYTES: Final = 4 * 1024 * 1024
 
 
 def estate_changes(
@@ -35,8 +33,8 @@ def estate_changes(
     """
     unknown = {_name(each): each for each in estate.unknown}
     near = {_name(fill): fill for fill in estate.staging if fill.percent >= settings.staging_near_full_percent}
-    kept = {"unknown": _encode({name: each.cause for name, each in unknown.items()}), "nearFull": sorted(near)}
-    before, full_before = _decode(announced.get("unknown")), announced.get("nearFull")
+    kept = {"unknown": encode_grouped({name: each.cause for name, each in unknown.items()}), "nearFull": sorted(near)}
+    before, full_before = decode_grouped(announced.get("unknown")), announced.get("nearFull")
     if before is None or not isinstance(full_before, list):
         found = {"unknownScopes": len(unknown), "accountsNearFull": len(near)}
         summary = Change(ChangeKind.ESTATE, "first seen", {"why": "first seen", "servers": estate.servers, **found})
@@ -84,20 +82,3 @@ def _of_fill(kind: ChangeKind, fill: StagingFill) -> Change:
         "quota": fill.limit,
     }
     return Change(kind, _name(fill), members)
-
-
-def _encode(unknown: Mapping[str, str]) -> bytes:
-    by_cause: dict[str, list[str]] = {}
-    for name in sorted(unknown):
-        by_cause.setdefault(unknown[name], []).append(name)
-    return zlib.compress(json.dumps(by_cause, separators=(",", ":")).encode(), 9)
-
-
-def _decode(value: object) -> dict[str, str] | None:
-    if not isinstance(value, bytes):
-        return None
-    try:
-        by_cause = json.loads(zlib.decompressobj().decompress(value, _MAX_BYTES))
-        return {str(name): str(cause) for cause, names in by_cause.items() for name in names}
-    except (zlib.error, ValueError, AttributeError, TypeError, RecursionError):
-        return None
