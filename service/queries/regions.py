@@ -14,7 +14,7 @@ from service.queries.context import QueryContextLoader
 from service.queries.params import ScopesParams
 from service.queries.query_deadline import QueryDeadline
 from service.regions.outside_catalog import outside_problem, rows_outside
-from service.regions.scope_state import ScopeState, StateRules, state_of
+from service.regions.scope_state import ScopeState, StateRules, state_in
 from service.regions.status_entry import AccountEntry
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow
@@ -92,8 +92,7 @@ def _oldest_complete(row: RegionRow) -> datetime | None:
 
 
 def _state(row: RegionRow, account_id: str, rules: StateRules) -> ScopeState:
-    is_excluded = rules.excludes(Scope(account_id, row.region))
-    return ScopeState.EXCLUDED if is_excluded else state_of(row.accounts.get(account_id), rules)
+    return state_in(Scope(account_id, row.region), row.accounts.get(account_id), rules)
 
 
 def _entry_json(entry: AccountEntry, now: datetime) -> dict[str, Any]:

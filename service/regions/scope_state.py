@@ -14,7 +14,7 @@ from service.regions.status_entry import AccountEntry
 from service.regions.status_rows import RegionRow
 from service.settings import Settings
 
-__all__ = ["SWITCHED_OFF", "ScopeState", "StateRules", "is_switched_off", "known_count", "state_of"]
+__all__ = ["SWITCHED_OFF", "ScopeState", "StateRules", "is_switched_off", "known_count", "state_in", "state_of"]
 
 
 class ScopeState(StrEnum):
@@ -82,6 +82,11 @@ def state_of(entry: AccountEntry | None, rules: StateRules) -> ScopeState:
         if age <= rules.allowed:
             return ScopeState.OLD if count else ScopeState.EMPTY
     return ScopeState.EMPTY if is_switched_off(entry, rules) else ScopeState.UNKNOWN
+
+
+def state_in(scope: Scope, entry: AccountEntry | None, rules: StateRules) -> ScopeState:
+    """Return the state of any scope, from its region status entry; None when it has none."""
+    return ScopeState.EXCLUDED if rules.excludes(scope) else state_of(entry, rules)
 
 
 def known_count(rows: Iterable[RegionRow] | StatusUnavailable, scope: Scope) -> int | None:

@@ -38,7 +38,7 @@ from service.queries.estate.coverage import coverage_attention
 from service.queries.estate.document import OPERATION, estate_document
 from service.queries.params import ScopesParams
 from service.queries.query_deadline import QueryDeadline
-from service.regions.scope_state import ScopeState, state_of
+from service.regions.scope_state import ScopeState, state_in
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
 
@@ -194,9 +194,7 @@ class EstateQuery:
 
 
 def _state(context: QueryContext, scope: Scope) -> ScopeState:
-    if context.rules.excludes(scope):
-        return ScopeState.EXCLUDED
-    return state_of(context.view.entry(scope), context.rules)
+    return state_in(scope, context.view.entry(scope), context.rules)
 
 
 def _posture(context: QueryContext, scope: Scope, summary: object) -> ScopePosture:

@@ -11,7 +11,7 @@ from service.estate.estate_changes import EVENTS_KEY, estate_changes
 from service.estate.scope_posture import posture_of_scope
 from service.inventory.values_reader import ValuesReader
 from service.models import Scope
-from service.regions.scope_state import ScopeState, StateRules, state_of
+from service.regions.scope_state import ScopeState, StateRules, state_in
 from service.regions.status_rows import RegionRow
 from service.sync.engine.sync import Deps
 from service.sync.inventory.outbox import Outbox, announcer_of
@@ -50,9 +50,7 @@ async def read_estate(deps: Deps, accounts: Collection[str], rows: Iterable[Regi
         for scope in scopes
         if (row := by_region.get(scope.region)) is not None
     }
-    states = {
-        scope: ScopeState.EXCLUDED if rules.excludes(scope) else state_of(entries.get(scope), rules) for scope in scopes
-    }
+    states = {scope: state_in(scope, entries.get(scope), rules) for scope in scopes}
     reader = ValuesReader(deps.table(settings.source_server_topology_table))
     summaries = await reader.summaries(scope for scope in scopes if states[scope] in _SCANNED)
     postures = [
