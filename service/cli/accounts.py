@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final
 
 import orjson
 import typer
-from rich.console import Group
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from service.accounts.records import DEFAULT_EXTERNAL_ID, staging_records
 from service.accounts.registration import checked_account_id, target_record
@@ -17,8 +17,10 @@ from service.accounts.staging import add_staging_account, remove_staging_account
 from service.app import App, open_app
 from service.aws.dynamodb import Item
 from service.cli.answers import COMPLETENESS_MEMBERS, show_answer
+from service.cli.columns import Column, pairs, table
 from service.cli.options import OutputOption
-from service.cli.output import Output, is_confirmed, print_result, run_command, sanitize, table
+from service.cli.output import Output, is_confirmed, print_result, run_command, sanitize
+from service.cli.problem_text import paragraph
 from service.errors import RefusalError
 from service.settings import Settings
 
@@ -38,6 +40,19 @@ RoleArn = Annotated[
 Change = Callable[[App], Awaitable[tuple[str, Sequence[Item]]]]
 """Changes the staging accounts of a target; returns a message and the staging accounts after the change."""
 
+_COLUMNS: Final = (
+    Column("kind"),
+    Column("account"),
+    Column("name", can_be_cut=True),
+    Column("usable"),
+    Column("role", 1),
+)
+_STAGING_COLUMNS: Final = (
+    Column("staging account"),
+    Column("name", can_be_cut=True),
+    Column("added by"),
+    Column("role", 1),
+)
 _ANY_TIME: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -148,7 +163,7 @@ def _print_record(output: Output, message: str, record: Item) -> None:
     staging = staging_records(record)
 
     def render() -> Group:
-        shown = table("target account", ("member", "value"), members.items())
+        shown = pairs("target account", members.items())
         return Group(sanitize(message), shown, *([_staging_table(staging)] if staging else []))
 
     # Others write to the table, too: a member that JSON does not have, such as bytes, is shown as text.
@@ -232,11 +247,10 @@ def _change_staging(check: Callable[[], None], change: Change, output: Output | 
     return run_command(chosen, work)
 
 
-def _staging_table(records: Sequence[Item]) -> Table:
-    headings = ("staging account", "name", "role", "added by")
-    members = ("accountId", "accountName", "roleArn", "addedBy")
+def _staging_table(records: Sequence[Item]) -> Group:
+    members = ("accountId", "accountName", "addedBy", "roleArn")
     rows = [tuple(record.get(member, "") for member in members) for record in records]
-    return table("staging accounts now", headings, rows)
+    return table("staging accounts now" if rows else "no staging accounts now", _STAGING_COLUMNS, rows)
 
 
 def validate(
@@ -256,9 +270,9 @@ def validate(
     """
     params = {"accountId": staging, "externalId": external_id, "region": region, "roleArn": role_arn}
 
-    def render(body: Mapping[str, Any]) -> Table:
+    def render(body: Mapping[str, Any]) -> Group:
         items = [(name, value) for name, value in body.items() if name not in COMPLETENESS_MEMBERS]
-        return table(f"account {staging} in {region}", ("item", "value"), items)
+        return pairs(f"account {staging} in {region}", items)
 
     return show_answer(
         output or Output.default(),
@@ -268,14 +282,17 @@ def validate(
     )
 
 
-def _accounts_table(body: Mapping[str, Any]) -> Table:
-    rows, accounts = [], body["accounts"]
+def _accounts_table(body: Mapping[str, Any]) -> Group:
+    rows, unusable, accounts = [], list[RenderableType](), body["accounts"]
     for account in accounts:
-        rows.append(_account_row("target", account))
-        rows.extend(_account_row("  staging", staging) for staging in account["stagingAccounts"])
-    return table(f"{len(accounts)} target accounts", ("kind", "account", "name", "role", "usable"), rows)
+        for kind, each in (("target", account), *(("  staging", staging) for staging in account["stagingAccounts"])):
+            rows.append(_account_row(kind, each))
+            if not each["usable"]:
+                where = str(each["accountId"])
+                unusable += [Text(), *paragraph("not usable", "", where, str(each.get("reason", "")), "")]
+    return Group(table(f"{len(accounts)} target accounts", _COLUMNS, rows), *unusable)
 
 
 def _account_row(kind: str, account: Mapping[str, Any]) -> tuple[object, ...]:
     role = account["roleArn"] or ("own credentials" if account["usable"] else "")
-    return (kind, account["accountId"], account["accountName"], role, account.get("reason", "yes"))
+    return (kind, account["accountId"], account["accountName"], "yes" if account["usable"] else "no", role)

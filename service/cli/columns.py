@@ -1,4 +1,7 @@
-"""Plain columns of text: one line per row, no boxes, whole ids, and only the columns for which there is room. Pure."""
+"""Tables and pairs as plain lines: no boxes, one line per row, ids whole, only the columns that fit. Pure.
+
+All output in columns is made here. A console that does not wrap (`no_wrap`, for a pipe) has no width, so all is shown.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.text import Text
 
 from service.text import printable
 
-__all__ = ["Column", "columns"]
+__all__ = ["Column", "columns", "pairs", "table"]
 
 _GAP: Final = 2
 _MIN_CUT: Final = 8
@@ -33,6 +38,56 @@ class Column:
     priority: int = 0
     is_number: bool = False
     can_be_cut: bool = False
+
+
+def table(title: str, headings: Sequence[Column], rows: Iterable[Sequence[object]], *, is_wide: bool = False) -> Group:
+    """Render a title, and below it the headings and a line per row; the title alone if there is no row.
+
+    Args:
+        title: what the rows are.
+        headings: the columns.
+        rows: the cells; control characters are replaced.
+        is_wide: show every column whole, whatever the width of the terminal.
+    """
+    cells = [tuple(row) for row in rows]
+    return Group(Text(printable(title), style="bold"), *([_Rows(headings, cells, is_wide=is_wide)] if cells else []))
+
+
+def pairs(title: str, items: Iterable[tuple[str, object]]) -> Group:
+    """Render a title, and below it a line per name and value; values are aligned, and folded where a terminal ends."""
+    return Group(Text(printable(title), style="bold"), _Pairs([(name, printable(value)) for name, value in items]))
+
+
+class _Rows:
+    """Rows in columns, for any console."""
+
+    def __init__(self, headings: Sequence[Column], rows: Sequence[Sequence[object]], *, is_wide: bool) -> None:
+        self._headings, self._rows, self._is_wide = headings, rows, is_wide
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = None if self._is_wide or options.no_wrap else options.max_width
+        for number, line in enumerate(columns(self._headings, self._rows, width)):
+            yield Text(line, style="" if number else "dim", no_wrap=True, overflow="ignore")
+
+
+class _Pairs:
+    """Names, and values beside them, for any console."""
+
+    def __init__(self, items: Sequence[tuple[str, str]]) -> None:
+        self._items = items
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = max((cell_len(name) for name, _ in self._items), default=0) + _GAP
+        room = max(_MIN_CUT, options.max_width - width)
+        for name, value in self._items:
+            text = Text(value)
+            lines = [text] if options.no_wrap else [*text.wrap(console, room, overflow="fold")] or [text]
+            for number, line in enumerate(lines):
+                start = Text(set_cell_size("" if number else name, width))
+                shown = start + line
+                shown.rstrip()
+                shown.no_wrap, shown.overflow = True, "ignore"
+                yield shown
 
 
 def columns(headings: Sequence[Column], rows: Iterable[Sequence[object]], width: int | None) -> Iterator[str]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from service.app import open_app
 from service.cli.coverage_text import coverage_lines
 from service.cli.heartbeat import heartbeat
 from service.cli.options import OutputOption, decoded, require_values
-from service.cli.output import Output, print_json, run_command
+from service.cli.output import Output, print_json, print_text, run_command
 from service.cli.progress import live_progress
 from service.cli.signals import shutdown_on_signals
+from service.cli.streams import stdout_width
 from service.errors import RefusalError
 from service.protection.decision import TagFilter
 from service.settings import Settings
@@ -74,10 +73,7 @@ def show_coverage(
         if chosen is Output.JSON:
             print_json(report)
         else:
-            is_terminal = sys.stdout.isatty()
-            console = Console(highlight=False, soft_wrap=not is_terminal)
-            for line in coverage_lines(report, console.width if is_terminal else None):
-                console.print(line, crop=False)
+            print_text(*coverage_lines(report, stdout_width()))
         return 0 if report["status"] == "complete" else 3
 
     return run_command(chosen, work)

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
+from service.cli.indented import Indented
 from service.text import printable, shortened
 
 __all__ = ["coverage_lines"]
@@ -95,14 +95,10 @@ def _instances(found: Sequence[Mapping[str, Any]], width: int | None) -> Iterato
 
 def _problem(problem: Mapping[str, Any], where: str) -> Iterator[RenderableType]:
     cause = [problem.get("cause", ""), problem["message"]]
-    yield _indented(": ".join(filter(None, (where, problem["code"]))), 2)
-    yield _indented(": ".join(dict.fromkeys(filter(None, cause))), 4)
+    yield Indented(": ".join(filter(None, (where, problem["code"]))), 2)
+    yield Indented(": ".join(dict.fromkeys(filter(None, cause))), 4)
     if problem.get("advice"):
-        yield _indented(f"Fix: {problem['advice']}", 4)
-
-
-def _indented(text: str, columns: int) -> Padding:
-    return Padding(Text(printable(text)), (0, 0, 0, columns))
+        yield Indented(f"Fix: {problem['advice']}", 4)
 
 
 def _not_looked_at(report: Mapping[str, Any]) -> Iterator[Text]:

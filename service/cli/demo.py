@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import orjson
 
-from service.cli.output import Output, print_json, print_text, sanitize, table
+from service.cli.columns import Column, table
+from service.cli.output import Output, print_json, print_text, sanitize
 from service.cli.report_tables import report_tables
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
@@ -20,6 +21,17 @@ from service.sandbox.server import Sandbox
 __all__ = ["Demo"]
 
 Step = dict[str, Any]
+_REGION_COLUMNS: Final = (Column("region"), Column("status"), Column("servers", is_number=True))
+_SERVER_COLUMNS: Final = (
+    Column("name", can_be_cut=True),
+    Column("region"),
+    Column("state"),
+    Column("tags", is_number=True),
+)
+_COMPARED_COLUMNS: Final = (
+    Column("sync"),
+    *(Column(name, is_number=True) for name in ("regions", "scopes", "DRS calls counted by AWS", "items written")),
+)
 _MAX_SERVERS: Final = 5  # printed of the answer to a query
 # The sandbox shares this machine with its clients, so it can be much slower than AWS.
 _SLOW_TIMEOUTS: Final = {
@@ -128,14 +140,14 @@ class Demo:
             print_text(report_tables(report))
         elif "regions" in report and "servers" not in report:
             regions = [(row["region"], row["status"] or "", row["serverCount"]) for row in report["regions"]]
-            print_text(table("region status", ("region", "status", "servers"), regions))
+            print_text(table("region status", _REGION_COLUMNS, regions))
         elif "servers" in report:
             rows = [
                 (each["hostname"], each["region"], each["replicationState"], len(each["tags"]))
                 for each in report["servers"][:_MAX_SERVERS]
             ]
             title = f"{report['count']} servers from {report['source']}; {_MAX_SERVERS} of them"
-            print_text(table(title, ("host name", "region", "state", "tags"), rows))
+            print_text(table(title, _SERVER_COLUMNS, rows))
             self._print(f"DRS calls: {step['callsCountedByAws'].get('drs', 0)}")
         else:
             self._print(str(report.get("message") or report.get("error")))
@@ -150,8 +162,7 @@ class Demo:
             )
         ]
         if self._output is Output.TABLE:
-            headings = ("sync", "regions scanned", "scopes in total", "DRS calls counted by AWS", "items written")
-            print_text(table("\nThe same inventory with fewer calls", headings, rows))
+            print_text(sanitize(""), table("The same inventory with fewer calls", _COMPARED_COLUMNS, rows))
         report = filtered["report"]
         self._print(
             f"{report['serversSynced']} servers are known; the second sync made {after} DRS calls, a full scan "

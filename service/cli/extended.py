@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
+from rich.text import Text
 
 from service.cli.answers import show_answer, source_tables, title_of
+from service.cli.columns import Column, table
 from service.cli.options import OutputOption, QueryAccounts, QueryRegions, Refresh, join_values
-from service.cli.output import Output, sanitize, table
+from service.cli.output import Output, sanitize
+from service.cli.problem_text import paragraph
 from service.queries.answer import Answer
 from service.queries.request_models import ScopesRequest
 from service.query_app import QueryApp
+from service.text import shortened
 
 __all__ = ["show_extended"]
 
-_HEADINGS: Final = ("hostname", "id", "target", "staging", "region", "state", "extension", "error")
+_COLUMNS: Final = (
+    Column("name", can_be_cut=True),
+    Column("id"),
+    Column("state", 3, can_be_cut=True),
+    Column("target"),
+    Column("staging", 1),
+    Column("region", 2),
+    Column("extension", 4),
+)
+_STAGING_COLUMNS: Final = (Column("staging account"), Column("servers", is_number=True))
+_MAX_NAMED: Final = 3  # servers with one error; the others are counted
 
 
 def show_extended(
@@ -49,9 +63,9 @@ def show_extended(
 def _tables(body: Mapping[str, Any]) -> Group:
     servers = body["extendedServers"]
     title = title_of(body, f"{body['count']} extended servers")
-    tables: list[RenderableType] = [table(title, _HEADINGS, [_row(server) for server in servers])]
+    tables: list[RenderableType] = [table(title, _COLUMNS, map(_row, servers)), *_errors(servers)]
     if body["byStagingAccount"]:
-        tables.append(table("by staging account", ("staging account", "servers"), body["byStagingAccount"].items()))
+        tables += [Text(), table("by staging account", _STAGING_COLUMNS, body["byStagingAccount"].items()), Text()]
     tables.extend(source_tables(body))
     if body.get("truncated"):
         tables.append(sanitize(f"only {len(servers)} are shown. Fix: name fewer accounts or regions to see the others"))
@@ -62,10 +76,20 @@ def _row(server: Mapping[str, Any]) -> tuple[object, ...]:
     return (
         server["hostname"],
         server["sourceServerID"],
+        server["replicationState"],
         server["targetAccountId"],
         server["stagingAccountId"],
         server["region"],
-        server["replicationState"],
         server["extensionStatus"],
-        server.get("errorMessage", ""),
     )
+
+
+def _errors(servers: Sequence[Mapping[str, Any]]) -> Iterator[RenderableType]:
+    """Render each error of an extension once, with the servers that have it."""
+    having: dict[str, list[str]] = {}
+    for server in servers:
+        if message := server.get("errorMessage"):
+            having.setdefault(message, []).append(server["sourceServerID"])
+    for message, named in having.items():
+        yield Text()
+        yield from paragraph("ERROR", "extension", shortened(named, _MAX_NAMED), message, "")

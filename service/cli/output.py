@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 import anyio
 import orjson
 import typer
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-from rich.table import Table
+from rich.console import Console, RenderableType
 from rich.text import Text
 
-from service.cli.streams import write_utf8
+from service.cli.streams import MIN_COLUMNS, stdout_width, write_utf8
 from service.cli.unknown import unknown_block
 from service.errors import AwsError, BusyError, ConfigurationError, DeadlineExceededError, DrsSyncError, RefusalError
 from service.gc_tuning import tune_gc
@@ -39,13 +37,7 @@ __all__ = [
     "run_command",
     "sanitize",
     "stderr_console",
-    "table",
 ]
-
-
-_MIN_TABLE_COLUMNS: Final = 80
-_MIN_COLUMN: Final = 10
-_COLUMN_FRAME: Final = 3  # of each column: a border and two blanks
 
 
 class Output(StrEnum):
@@ -69,7 +61,9 @@ class Output(StrEnum):
 
 def stderr_console() -> Console:
     """Create the console for stderr. Without a terminal a message stays on one line, so that a log can be searched."""
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    console = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    console.width = max(console.width, MIN_COLUMNS)
+    return console
 
 
 def is_confirmed(question: str) -> bool:
@@ -101,49 +95,18 @@ def print_result(output: Output, document: Mapping[str, Any], render: Callable[[
 
 
 def print_text(*renderables: RenderableType) -> None:
-    """Print tables and texts on stdout. A table that needs more columns than there are is not cut: its lines wrap."""
-    Console(highlight=False, soft_wrap=False).print(*renderables, crop=False, sep="\n")
+    """Print tables and texts on stdout: as wide as the terminal is, and without a limit where there is none.
+
+    A line that needs more columns than there are is not cut; the terminal wraps it.
+    """
+    width = stdout_width()
+    console = Console(highlight=False, width=width)
+    console.print(*renderables, crop=False, sep="\n", soft_wrap=width is None)
 
 
 def sanitize(value: object) -> Text:
     """Turn a value from outside into text without markup, its control characters replaced."""
     return Text(printable(value))
-
-
-class _Table(Table):
-    """Table that is never laid out so narrow that its columns vanish."""
-
-    min_columns = 0
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from super().__rich_console__(console, options.update_width(max(options.max_width, self.min_columns)))
-
-
-def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Create a table of sanitized values; columns of numbers are aligned right.
-
-    On a narrow terminal each column keeps some characters, and the table may be wider than the terminal, but it is
-    not made wider than 80 columns for that.
-    """
-    cells = [tuple(row) for row in rows]
-    result = _Table(title=title, title_justify="left", header_style="bold")
-    fair_share = max(1, (_MIN_TABLE_COLUMNS - 1) // max(1, len(headings)) - _COLUMN_FRAME)
-    result.min_columns = 1
-    for position, heading in enumerate(headings):
-        values = [row[position] for row in cells]
-        numeric = bool(values) and all(isinstance(value, int | float) for value in values)
-        longest = max(cell_len(text) for text in (heading, *map(printable, values)))
-        width = min(longest, fair_share, _MIN_COLUMN)
-        result.min_columns += width + _COLUMN_FRAME
-        result.add_column(
-            heading,
-            justify="right" if numeric else "left",
-            overflow="fold",  # shows an ARN in full
-            min_width=width,
-        )
-    for row in cells:
-        result.add_row(*(sanitize(cell) for cell in row))
-    return result
 
 
 def print_message(message: str) -> None:

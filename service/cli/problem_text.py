@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
+from service.cli.indented import Indented
 from service.text import printable, shortened
 
 __all__ = ["paragraph", "problem_paragraphs"]
@@ -24,7 +24,7 @@ def paragraph(level: str, what: str, where: str, cause: str, fix: str) -> Iterat
     yield Text(printable(head), style="bold")
     for text in (cause, f"Fix: {fix}" if fix else ""):
         if text:
-            yield Padding(Text(printable(text)), (0, 0, 0, _INDENT))
+            yield Indented(text, _INDENT)
 
 
 def problem_paragraphs(report: Mapping[str, Any]) -> Iterator[RenderableType]:

@@ -11,8 +11,9 @@ from rich.console import Group, RenderableType
 
 from service.app import App, open_app
 from service.cli.answers import show_answer, title_of
+from service.cli.columns import Column, table
 from service.cli.options import OutputOption
-from service.cli.output import Output, print_result, run_command, sanitize, table
+from service.cli.output import Output, print_result, run_command, sanitize
 from service.durations import human_duration
 from service.errors import RefusalError
 from service.regions.outside_catalog import known_servers, reason_to_keep, rows_outside
@@ -24,7 +25,15 @@ from service.text import printable
 
 __all__ = ["drop_regions", "show_regions"]
 
-_HEADINGS: Final = ("region", "status", "servers", "unknown", "complete", "attempt")
+_COLUMNS: Final = (
+    Column("region"),
+    Column("status"),
+    Column("servers", is_number=True),
+    Column("unknown", is_number=True),
+    Column("complete", 1),
+    Column("attempt", 2),
+)
+_DROPPED_COLUMNS: Final = (Column("region"), Column("status"), Column("servers", is_number=True))
 
 
 def show_regions(context: typer.Context, output: OutputOption = None) -> int:
@@ -75,7 +84,7 @@ def drop_regions(
             results = await _drop(app, tuple(dict.fromkeys(names)), force=force, dry_run=dry_run)
         document = {"operation": "drop_regions", "status": "complete", "dryRun": dry_run, "regions": results}
         rows = [(each["region"], each["status"], each["serverCount"]) for each in results]
-        print_result(chosen, document, lambda: table("rows", ("region", "status", "servers"), rows))
+        print_result(chosen, document, lambda: table(f"{len(rows)} rows", _DROPPED_COLUMNS, rows))
         return 0
 
     return run_command(chosen, work)
@@ -119,7 +128,7 @@ def _table(body: Mapping[str, Any]) -> RenderableType:
     if not body["regions"]:
         return sanitize(body["message"])
     title = f"{len(body['activeRegions'])} active regions, {body['serverCount']} servers"
-    regions = table(title_of(body, title), _HEADINGS, [_row(region) for region in body["regions"]])
+    regions = table(title_of(body, title), _COLUMNS, map(_row, body["regions"]))
     warnings = [f"{each['message']}. Fix: {each['advice']}" for each in body["warnings"]]
     return Group(regions, *map(sanitize, (*_failed_attempts(body), *warnings)))
 

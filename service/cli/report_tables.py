@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rich.console import Group
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.text import Text
 
-from service.cli.output import table
+from service.cli.columns import Column, pairs, table
 from service.cli.problem_text import problem_paragraphs
 from service.models import Coverage
 
@@ -29,6 +29,8 @@ _COUNTS: Final = {
     "serversFailed": "failed",
 }
 _PLANS: Final = frozenset({"serversPlanned", "launchSettingsPlanned"})  # shown of a dry run
+_REGION_COLUMNS: Final = (Column("region"), Column("servers", is_number=True))
+_PLAN_COLUMNS: Final = (Column("account"), Column("region"), Column("server"), Column("plan", can_be_cut=True))
 _MAX_PLANNED: Final = 50  # servers listed; the JSON document has up to a thousand
 
 
@@ -40,9 +42,8 @@ def report_tables(report: Mapping[str, Any]) -> Group:
     shown = [name for name in _COUNTS if name in report and (is_dry_run or name not in _PLANS)]
     counts = [f"{_COUNTS[name]} {report[name]}" for name in shown]
     dry_run = " (dry run: nothing was written)" if is_dry_run else ""
-    summary = table(
+    summary = pairs(
         f"{report['operation']}: {report['status']}{dry_run}",
-        ("item", "value"),
         [
             (
                 "regions scanned / skipped / failed",
@@ -56,17 +57,19 @@ def report_tables(report: Mapping[str, Any]) -> Group:
             ("seconds / saved (estimate)", f"{report['durationSeconds']:.1f} / {report['timeSavedSeconds']:.1f}"),
         ],
     )
-    tables = [summary, table("servers by region", ("region", "servers"), report["serversByRegion"].items())]
+    tables: list[RenderableType] = [summary]
+    if report["serversByRegion"]:
+        tables += [Text(), table("servers by region", _REGION_COLUMNS, report["serversByRegion"].items())]
     if is_dry_run:
-        tables.append(_planned_table(report["planned"], report["plannedTotal"]))
+        tables += [Text(), _planned_table(report["planned"], report["plannedTotal"])]
     return Group(*tables, *problem_paragraphs(report))
 
 
-def _planned_table(planned: Sequence[Mapping[str, Any]], total: int) -> Table:
+def _planned_table(planned: Sequence[Mapping[str, Any]], total: int) -> Group:
     """Name the servers that a run would write; those beyond the first fifty are counted."""
     listed = planned[:_MAX_PLANNED]
     rest = f", the first {len(listed)} of them; --output json has more" if total > len(listed) else ""
-    return table(f"{total} servers planned{rest}", ("account", "region", "server", "plan"), map(_planned_row, listed))
+    return table(f"{total} servers planned{rest}", _PLAN_COLUMNS, map(_planned_row, listed))
 
 
 def _planned_row(server: Mapping[str, Any]) -> tuple[object, ...]:

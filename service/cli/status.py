@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from service.cli.options import OutputOption, QueryAccounts, QueryRegions, join_values
 from service.cli.output import Output, print_result, run_command
+from service.cli.streams import stdout_width
 from service.pages.first_screen import Tone, first_screen
 from service.queries.request_models import ScopesRequest
 from service.query_app import open_query_app
@@ -25,7 +25,6 @@ _STYLES: Final[Mapping[Tone, str]] = MappingProxyType(
     {Tone.PLAIN: "", Tone.TITLE: "bold", Tone.GOOD: "green", Tone.BAD: "bold red", Tone.DOUBTFUL: "yellow"}
 )
 _GOOD: Final = frozenset({"ready", "empty"})
-_PIPE_WIDTH: Final = 200
 
 
 def show_status(
@@ -65,7 +64,7 @@ def show_status(
 
 
 def _render(body: Mapping[str, Any]) -> Group:
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _PIPE_WIDTH
+    width = stdout_width() or sys.maxsize
     return Group(
         *(
             Text(line.text, style=_STYLES[line.tone], no_wrap=True, overflow="ignore")

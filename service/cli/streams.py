@@ -9,17 +9,17 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
 from service.errors import DrsSyncError
 
-__all__ = ["MIN_COLUMNS", "StdoutError", "discard_stdout", "set_up_streams", "write_utf8"]
+__all__ = ["MIN_COLUMNS", "StdoutError", "discard_stdout", "set_up_streams", "stdout_width", "write_utf8"]
 
 MIN_COLUMNS: Final = 20
 """Narrower terminals are taken to have this width, because indented text would vanish."""
-_DEFAULT_COLUMNS: Final = "80"
+
+_DEFAULT_COLUMNS: Final = 80  # of a terminal that does not say
 
 
 class StdoutError(DrsSyncError):
@@ -79,21 +79,28 @@ def set_up_streams() -> None:
 
 
 def _correct_width() -> None:
-    """Remove COLUMNS where it is no width, and set it where a terminal is narrower than `MIN_COLUMNS`."""
-    columns = os.environ.get("COLUMNS", _DEFAULT_COLUMNS)
-    if not columns.isdecimal() or not int(columns):
+    """Remove COLUMNS where it is no width, and set it where it, or the terminal, has less than `MIN_COLUMNS`."""
+    columns = os.environ.get("COLUMNS")
+    if columns is not None and _named_width() is None:
         del os.environ["COLUMNS"]
-    if min(_terminal_columns()) < MIN_COLUMNS:
+    if (stdout_width() or MIN_COLUMNS) < MIN_COLUMNS:
         os.environ["COLUMNS"] = str(MIN_COLUMNS)
 
 
-def _terminal_columns() -> Iterator[int]:
-    """List the widths that rich may use: COLUMNS, or else that of each stream that is a terminal."""
-    yield int(os.environ.get("COLUMNS", _DEFAULT_COLUMNS))
-    if "COLUMNS" not in os.environ:
-        for descriptor in range(3):
-            with suppress(OSError):  # not a terminal
-                yield os.get_terminal_size(descriptor).columns or int(_DEFAULT_COLUMNS)
+def stdout_width() -> int | None:
+    """Return the columns of stdout: COLUMNS, else those of its terminal; None for no limit, where neither is there."""
+    named = _named_width()
+    if named is None and sys.stdout.isatty():
+        # shutil.get_terminal_size() asks sys.__stdout__, which set_up_streams has detached.
+        with suppress(OSError):
+            return os.get_terminal_size(sys.stdout.fileno()).columns or _DEFAULT_COLUMNS
+        return _DEFAULT_COLUMNS
+    return named
+
+
+def _named_width() -> int | None:
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) or None if columns.isdecimal() else None
 
 
 def write_utf8(data: bytes) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import typer
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from service.aws.client import AwsClient
 from service.aws.dynamodb_tables import TableAdmin
 from service.aws.operations import TABLE_OPERATIONS
+from service.cli.columns import Column, table
 from service.cli.options import OutputOption
-from service.cli.output import Output, code_and_text, print_result, run_command, table
+from service.cli.output import Output, code_and_text, print_result, run_command
+from service.cli.problem_text import paragraph
 from service.cli.schemas import TABLES, TableSpec, schema_problems
 from service.errors import AwsError, ConfigurationError
 from service.models import utc_now
@@ -19,7 +24,8 @@ from service.settings import Settings
 __all__ = ["create_tables"]
 
 _TTL: Final = "TTL"
-_HEADINGS: Final = ("setting", "table", "status", "message")
+_COLUMNS: Final = (Column("status"), Column("setting"), Column("table", can_be_cut=True))
+_EXISTS: Final = "exists"
 _FAILED: Final = frozenset({"failed", "differs"})
 
 
@@ -55,11 +61,22 @@ def create_tables(
             results = [await _result(admin, spec, settings, dry_run=dry_run) for spec in specs]
         failed = any(result["status"] in _FAILED for result in results)
         document = {"operation": "create_tables", "status": "failed" if failed else "complete", "tables": results}
-        rows = [tuple(result[name] for name in ("setting", "name", "status", "message")) for result in results]
-        print_result(chosen, document, lambda: table("tables", _HEADINGS, rows))
+        print_result(chosen, document, lambda: _render(results))
         return 1 if failed else 0
 
     return run_command(chosen, work)
+
+
+def _render(results: Sequence[Mapping[str, Any]]) -> Group:
+    """Render a line per table, then what is to be known of those that are not simply there."""
+    rows, problems = [], list[RenderableType]()
+    for each in results:
+        is_failed = each["status"] in _FAILED
+        rows.append((each["status"], each["setting"], each["name"]))
+        if each["status"] != _EXISTS:
+            level = "ERROR" if is_failed else each["status"]
+            problems += [Text(), *paragraph(level, "", each["name"] or each["setting"], each["message"], "")]
+    return Group(table(f"{len(results)} tables", _COLUMNS, rows), *problems)
 
 
 async def _result(admin: TableAdmin, spec: TableSpec, settings: Settings, *, dry_run: bool) -> dict[str, Any]:
@@ -82,7 +99,7 @@ async def _create(
         problems = "; ".join(schema_problems(spec, existing))
         if problems:
             return "differs", f"{problems}. Fix: name another table, which has {spec.description}"
-        return "exists", "left as it is"
+        return _EXISTS, "left as it is"
     if dry_run:
         return "planned", f"would be created with {spec.description}"
     tags = {"Project": settings.project_name, "Environment": settings.environment, "Schema": "camelCase"}

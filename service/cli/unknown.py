@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
+from service.cli.indented import Indented
 from service.text import printable
 
 __all__ = ["unknown_block"]
@@ -27,10 +27,10 @@ def unknown_block(body: Mapping[str, Any]) -> Iterator[RenderableType]:
         named = _named([*filter(None, accounts)], cause["accounts"], "account")
         regions = _named(cause["regions"], len(cause["regions"]), "region")
         where = "; ".join(filter(None, (named, regions, since)))
-        yield _indented(f"{cause['code']}: {_counted(cause['scopes'], 'scope')}; {where}", 2)
+        yield Indented(f"{cause['code']}: {_counted(cause['scopes'], 'scope')}; {where}", 2)
         if text := ": ".join(filter(None, (cause.get("cause"), cause.get("message")))):
-            yield _indented(text, 4)
-        yield _indented(f"Fix: {cause['advice']}", 4)
+            yield Indented(text, 4)
+        yield Indented(f"Fix: {cause['advice']}", 4)
     if not body["complete"]:
         yield _text("This answer is incomplete: some accounts or regions are missing from it.")
 
@@ -41,10 +41,6 @@ def _kind(entry: Mapping[str, Any]) -> tuple[str, str | None]:
 
 def _text(text: str) -> Text:
     return Text(printable(text))
-
-
-def _indented(text: str, columns: int) -> Padding:
-    return Padding(_text(text), (0, 0, 0, columns))
 
 
 def _counted(number: int, noun: str) -> str:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from service.cli.columns import Column, columns, pairs, table
 from service.cli.main import run
-from service.cli.output import print_text, table
+from service.cli.output import print_text
 from service.cli.streams import MIN_COLUMNS, set_up_streams
 from tests.support import command
 from tests.support.sandbox import EngineSandbox
@@ -97,28 +98,46 @@ def test_a_message_about_what_cannot_be_encoded_is_written(monkeypatch: pytest.M
     assert (code, json.loads(written)["error"]) == (2, "Usage")
 
 
-HEADINGS = ("hostname", "id", "account", "region", "state", "lag", "cores", "RAM GiB", "source")
-ROW = (HOST, "s-0123456789abcdef0", "111122223333", WEST, "CONTINUOUS", "PT1M", 4, 16.0, "444455556666/us-east-1")
+COLUMNS = (
+    Column("name", can_be_cut=True),
+    Column("id"),
+    Column("region", 1),
+    Column("account", 2),
+    Column("source", 3),
+)
+ROW = (HOST, "s-0123456789abcdef0", WEST, "111122223333", "444455556666/us-east-1" * 3)
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, columns: str) -> str:
-    """Return a table as a terminal with COLUMNS set to this shows it."""
-    monkeypatch.setenv("COLUMNS", columns)
+def shown(monkeypatch: pytest.MonkeyPatch, width: str | None) -> str:
+    """Return a table and a pair as they are shown in a pipe with COLUMNS set to this."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if width is not None:
+        monkeypatch.setenv("COLUMNS", width)
     stdout = redirect(monkeypatch, "utf-8")
-    print_text(table("1 of 1 servers", HEADINGS, [ROW]))
+    print_text(table("1 of 1 servers", COLUMNS, [ROW]), pairs("one", [("name", "x" * 300)]))
     return stdout.buffer.getvalue().decode()
 
 
-@pytest.mark.parametrize("columns", ["0", "1", "10", "20", "40", "79", "-3", "x", ""])
-def test_no_width_hides_a_cell(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
-    text = shown(monkeypatch, columns)
-    assert max(map(len, text.splitlines())) <= 80
-    pieces = [[cell.strip() for cell in line.strip("│┃").split("│")] for line in text.splitlines() if "│" in line]
-    assert ["".join(cells) for cells in zip(*pieces, strict=True)] == [str(value) for value in ROW]
+@pytest.mark.parametrize("width", [None, "0", "-3", "x", ""])
+def test_without_a_terminal_there_is_no_limit(monkeypatch: pytest.MonkeyPatch, width: str | None) -> None:
+    title, headings, row, _, pair = shown(monkeypatch, width).splitlines()
+    assert title == "1 of 1 servers"
+    assert (headings, row) == (*columns(COLUMNS, [ROW], None),)
+    assert pair == f"name  {'x' * 300}"
+
+
+@pytest.mark.parametrize("width", ["1", "10", "20", "40", "79"])
+def test_no_width_hides_an_id_or_folds_a_row(monkeypatch: pytest.MonkeyPatch, width: str) -> None:
+    _, headings, row, _, *folded = shown(monkeypatch, width).splitlines()
+    assert (headings, row) == (*columns(COLUMNS, [ROW], max(int(width), MIN_COLUMNS)),)
+    assert ROW[1] in row
+    assert row.startswith("srv-東")
+    assert max(map(len, folded)) <= max(int(width), MIN_COLUMNS)
+    assert "".join(folded).replace(" ", "") == "name" + "x" * 300
 
 
 def test_a_wide_terminal_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "s-0123456789abcdef0" in shown(monkeypatch, "200")
+    assert set(ROW) <= set(shown(monkeypatch, "200").splitlines()[2].split())
 
 
 @pytest.mark.parametrize("columns", ["0", "3", "10"])

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
+import os
+import struct
 import sys
+import termios
 from collections.abc import Callable
 from typing import Final
 
 import pytest
 from typing_extensions import Buffer
 
-from service.cli.streams import StdoutError, set_up_streams, write_utf8
+from service.cli.streams import StdoutError, set_up_streams, stdout_width, write_utf8
 
 LARGE: Final = "x" * 100_000  # more than any buffer
 
@@ -56,3 +60,22 @@ def test_a_stdout_of_another_kind_is_left_as_it_is(monkeypatch: pytest.MonkeyPat
     set_up_streams()
     write_utf8("ü\n".encode())
     assert (sys.stdout, stdout.getvalue()) == (stdout, "ü\n")
+
+
+@pytest.mark.parametrize(
+    ("columns", "named", "width"), [(160, None, 160), (7, None, 20), (0, None, 80), (160, "60", 60), (160, "0", 160)]
+)
+def test_stdout_is_as_wide_as_its_terminal(
+    monkeypatch: pytest.MonkeyPatch, columns: int, named: str | None, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", named or "")
+    if named is None:
+        monkeypatch.delenv("COLUMNS")
+    reader, writer = os.openpty()
+    fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    monkeypatch.setattr(sys, "stdout", os.fdopen(writer, "w"))
+    set_up_streams()
+    shown = stdout_width()
+    sys.stdout.close()
+    os.close(reader)
+    assert shown == width
