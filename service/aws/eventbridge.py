@@ -50,8 +50,8 @@ class EventBus:
         self.name = name
         self._region = region
 
-    async def put(self, events: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Put at most ten events on the bus; return the positions of those that were not accepted.
+    async def put(self, events: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+        """Put at most ten events on the bus; return the positions of those that were not accepted, and why.
 
         Raises:
             AwsError: the call failed, or it is unknown which events were accepted.
@@ -61,9 +61,13 @@ class EventBus:
         results = response.get("Entries")
         if not (isinstance(results, list) and len(results) == len(entries)):
             call = Call("events", "PutEvents", "hub", self._region)
-            raise AwsError("MalformedResponse", "response does not tell of each event whether it was accepted", call)
-        return [
-            position
-            for position, result in enumerate(results)
-            if not (isinstance(result, dict) and isinstance(result.get("EventId"), str) and not result.get("ErrorCode"))
-        ]
+            raise AwsError("MalformedResponse", "response is missing the results of the events", call)
+        return {position: why for position, result in enumerate(results) if (why := _refusal(result))}
+
+
+def _refusal(result: object) -> str:
+    """Return why an event was not accepted, by its entry of the response; empty if it was."""
+    members = result if isinstance(result, dict) else {}
+    if isinstance(members.get("EventId"), str) and not members.get("ErrorCode"):
+        return ""
+    return str(members.get("ErrorCode") or "NoEventId")

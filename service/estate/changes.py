@@ -7,7 +7,7 @@ is kept as the marks of all servers of a scope, so a change is found once, which
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
@@ -24,11 +24,14 @@ __all__ = [
     "changes_of",
     "decode_marks",
     "encode_marks",
+    "is_too_much",
     "mark_of",
 ]
 
 MAX_SINGLE: Final = 200
-"""More changes of one scan than this become one summary."""
+"""More changes of one scan, or of the estate, than this become one summary."""
+_MAX_BYTES: Final = 100_000  # of changes: with marks and what is still to be sent, an item has 400 KB
+_MAX_NAME: Final = 100
 
 
 class Mark(StrEnum):
@@ -91,11 +94,22 @@ class Change:
     resources: tuple[str, ...] = ()
 
 
-def mark_of(found: ServerPosture) -> Mark:
-    """Return the mark of a server. One that syncs, or is unknown, is not announced."""
+def mark_of(found: ServerPosture, before: Mark = Mark.GOOD) -> Mark:
+    """Return the mark of a server.
+
+    One that syncs is not announced. Nobody knows whether one has recovered whose posture is unknown, or caught up that
+    was behind and syncs for another reason now: they keep their mark.
+
+    Args:
+        found: its posture.
+        before: the mark that was announced last.
+    """
     if found.reason == LAG_OVER_OBJECTIVE:
         return Mark.BEHIND
-    return _MARKS.get(found.posture, Mark.GOOD)
+    if found.posture in _MARKS:
+        return _MARKS[found.posture]
+    is_undecided = found.posture is Posture.UNKNOWN or (found.posture is Posture.SYNCING and before is Mark.BEHIND)
+    return before if is_undecided else Mark.GOOD
 
 
 def changes_of(
@@ -113,7 +127,10 @@ def changes_of(
         shows_all: a server that the scan does not show is gone; else it keeps its mark.
         was_unknown: the scope was unknown before the scan: whatever changed meanwhile becomes one summary.
     """
-    marks = {server_id: mark_of(server.posture) for server_id, server in servers.items()}
+    known = announced or {}
+    marks = {
+        server_id: mark_of(server.posture, known.get(server_id, Mark.GOOD)) for server_id, server in servers.items()
+    }
     if announced is None:
         return ([_summary("first seen", [], marks)] if marks else []), marks
     gone = sorted(announced.keys() - marks.keys())
@@ -126,7 +143,7 @@ def changes_of(
         changes += [Change(ChangeKind.GONE, server_id) for server_id in gone]
     else:
         marks |= {server_id: announced[server_id] for server_id in gone}
-    if changes and (was_unknown or len(changes) > MAX_SINGLE):
+    if changes and (was_unknown or is_too_much(changes)):
         why = "known again" if was_unknown else f"more than {MAX_SINGLE} changes"
         return [_summary(why, changes, marks)], marks
     return changes, marks
@@ -142,13 +159,18 @@ def _change(server_id: str, before: Mark, after: Mark, server: CurrentServer) ->
     else:
         kind = ChangeKind.RECOVERED if before in _BAD else ChangeKind.CAUGHT_UP
     members = {
-        "name": server.name,
+        "name": server.name[:_MAX_NAME],
         "posture": str(server.posture.posture),
         "reason": server.posture.reason,
         "since": server.since,
         "before": before.name,
     }
     return Change(kind, server_id, {name: value for name, value in members.items() if value}, (server.arn,))
+
+
+def is_too_much(changes: Sequence[Change]) -> bool:
+    """Whether changes are too many, or too large, for an event each."""
+    return len(changes) > MAX_SINGLE or sum(len(repr(each).encode()) for each in changes) > _MAX_BYTES
 
 
 def _summary(why: str, changes: Iterable[Change], marks: Mapping[str, Mark]) -> Change:

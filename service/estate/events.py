@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
 from service.estate.changes import Change, ChangeKind
-from service.models import Scope, iso
+from service.models import Scope, iso, parse_iso
 
-__all__ = ["SOURCE", "event_of"]
+__all__ = ["SOURCE", "event_of", "found_at"]
 
 SOURCE: Final = "drs-sync"
 _CRITICAL, _WARNING, _INFO = "critical", "warning", "info"
@@ -76,3 +76,12 @@ def event_of(
 _OF_SERVERS: Final = frozenset(
     {ChangeKind.STALLED, ChangeKind.RECOVERED, ChangeKind.BEHIND, ChangeKind.CAUGHT_UP, ChangeKind.GONE}
 )
+
+
+def found_at(event: Mapping[str, Any]) -> datetime:
+    """Return when the change of an event was found; long ago where the event does not say it."""
+    try:
+        told = json.loads(event["Detail"])["time"]
+    except (KeyError, TypeError, ValueError, RecursionError):
+        told = None
+    return parse_iso(told) or datetime.min.replace(tzinfo=UTC)

@@ -46,6 +46,7 @@ class ReceivedCall:
 
 _WRITES: Final = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
 Matches = Callable[[ReceivedCall], bool]
+Respond = Callable[[ReceivedCall], Response]
 
 
 @dataclass(slots=True)
@@ -106,7 +107,7 @@ class Hold:
 @dataclass(slots=True)
 class _Answer:
     matches: Matches
-    response: Response | None
+    response: Response | Respond | None
     times: int | None
     given: int = 0
 
@@ -154,7 +155,7 @@ class ReceivedCalls:
                     answer.given += 1
                     if answer.response is None:
                         raise ConnectionAbortedError("closed by a test")
-                    return answer.response
+                    return answer.response(call) if callable(answer.response) else answer.response
         return None
 
     def of(self, service: str, operation: str = "") -> list[ReceivedCall]:
@@ -191,7 +192,7 @@ class ReceivedCalls:
             hold._end()
             self._holds.remove(hold)
 
-    def answer(self, matches: Matches, response: Response | None, *, times: int | None = 1) -> None:
+    def answer(self, matches: Matches, response: Response | Respond | None, *, times: int | None = 1) -> None:
         """Give this response to the next calls that match, instead of AWS.
 
         Args:

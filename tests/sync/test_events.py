@@ -13,7 +13,7 @@ import pytest
 from service.app import open_app
 from service.context import SyncRequest
 from service.models import Scope, iso, parse_iso, utc_now
-from service.sandbox.aws_protocols import json_response
+from service.sandbox.aws_protocols import Response, json_response
 from service.settings import load_settings
 from tests.support.received_calls import ReceivedCall, ReceivedCalls
 from tests.support.sandbox import EngineSandbox, Names, new_account_id
@@ -158,9 +158,6 @@ async def test_a_bus_that_fails_costs_a_warning_and_the_events_are_sent_later_wi
     (tried,) = details(received)
     sandbox.faults()
     await sandbox.sync(full_scan=True)
-    assert details(received) == []  # the run before may still be sending
-    expire_claim(sandbox, EAST)
-    await sandbox.sync(full_scan=True)
     (sent,) = details(received)
     assert sent == tried
     await sandbox.sync(full_scan=True)
@@ -188,6 +185,8 @@ async def test_a_run_that_is_killed_while_it_sends_loses_no_event(sandbox: Engin
             await held.blocked()
             tasks.cancel_scope.cancel()
     received.clear()
+    await sandbox.sync(full_scan=True)
+    assert details(received) == []  # the run before may still be sending
     expire_claim(sandbox, EAST)
     await sandbox.sync(full_scan=True)
     (sent,) = details(received)
@@ -309,3 +308,150 @@ async def test_a_run_that_has_compared_with_what_another_has_replaced_announces_
             assert kinds(received) == ["STALLED"]
             held.release()
     assert details(received) == []
+
+
+def refuse(received: ReceivedCalls, code: str, *, where: str) -> None:
+    """Refuse each event that contains a text, as EventBridge does: by its own entry of the response."""
+
+    def answer(call: ReceivedCall) -> Response:
+        entries = [
+            {"ErrorCode": code, "ErrorMessage": "no"} if where in entry["Detail"] else {"EventId": f"{position}"}
+            for position, entry in enumerate(call.params["Entries"])
+        ]
+        return json_response(200, {"FailedEntryCount": 1, "Entries": entries})
+
+    received.answer(is_put, answer, times=None)
+
+
+async def test_an_event_that_is_refused_for_ever_holds_up_no_other_and_is_given_up_after_a_day(
+    sandbox: EngineSandbox,
+) -> None:
+    received = sandbox.received_calls()
+    await sandbox.sync(full_scan=True)
+    first = change(sandbox, EAST, 0, **STALLED)
+    refuse(received, "NotAuthorizedForSourceException", where=first)
+    report = await sandbox.sync(full_scan=True)
+    (warning,) = report["warnings"]
+    assert (warning["code"], warning["regions"]) == ("EventsRefused", [EAST])
+    assert "NotAuthorizedForSourceException" in warning["message"]
+    received.clear()
+    second = change(sandbox, EAST, 1, **STALLED)
+    await sandbox.sync(full_scan=True)
+    assert {each["sourceServerID"] for each in details(received)} == {first, second}
+    (kept,) = outbox(sandbox, EAST)["pending"]
+    assert first in kept["Detail"]
+    old = json.dumps({**json.loads(kept["Detail"]), "time": iso(utc_now() - timedelta(hours=25))})
+    sandbox.table(TOPOLOGY).put_item(Item={**outbox(sandbox, EAST), "pending": [{**kept, "Detail": old}]})
+    report = await sandbox.sync(full_scan=True)
+    assert ["are lost" in each["message"] for each in report["warnings"]] == [True]
+    assert outbox(sandbox, EAST)["pending"] == []
+    received.clear()
+    assert (await sandbox.sync(full_scan=True))["warnings"] == []
+    assert details(received) == []
+
+
+async def test_a_request_that_one_event_makes_invalid_costs_that_event_alone(sandbox: EngineSandbox) -> None:
+    received = sandbox.received_calls()
+    await sandbox.sync(full_scan=True)
+    odd, good = (change(sandbox, EAST, position, **STALLED) for position in range(2))
+
+    def answer(call: ReceivedCall) -> Response:
+        if any(odd in entry["Detail"] for entry in call.params["Entries"]):
+            return json_response(400, {"__type": "ValidationException", "message": "too large"})
+        return json_response(200, {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}] * len(call.params["Entries"])})
+
+    received.answer(is_put, answer, times=None)
+    report = await sandbox.sync(full_scan=True)
+    assert [each["code"] for each in report["warnings"]] == ["EventsRefused"]
+    (kept,) = outbox(sandbox, EAST)["pending"]
+    assert odd in kept["Detail"]
+    received.clear()
+    await sandbox.sync(full_scan=True)
+    assert good not in str(details(received))
+
+
+async def test_events_that_were_accepted_are_not_sent_again_after_a_later_call_has_failed(
+    sandbox: EngineSandbox,
+) -> None:
+    received = sandbox.received_calls()
+    sandbox.add(sandbox.names.a, EAST, servers=21)
+    await sandbox.sync(full_scan=True)
+    for position in range(23):
+        change(sandbox, EAST, position, **STALLED)
+    received.clear()
+    calls: list[ReceivedCall] = []
+
+    def is_second_batch(call: ReceivedCall) -> bool:
+        if call.operation == "PutEvents" and call not in calls:
+            calls.append(call)
+        return call in calls[1:2]
+
+    denied = json_response(400, {"__type": "AccessDeniedException", "message": "no"})
+    received.answer(is_second_batch, denied, times=None)
+    await sandbox.sync(full_scan=True)
+    assert len(outbox(sandbox, EAST)["pending"]) == 13
+    received.clear()
+    await sandbox.sync(full_scan=True)
+    assert len({each["sourceServerID"] for each in details(received)}) == 13
+
+
+async def test_a_scan_that_is_older_than_what_was_announced_announces_nothing(sandbox: EngineSandbox) -> None:
+    """Run A lists the servers before they change and announces after run B, which has seen the change."""
+    received = sandbox.received_calls()
+    await sandbox.sync(full_scan=True)
+    received.clear()
+    first: list[ReceivedCall] = []
+
+    def is_first_read(call: ReceivedCall) -> bool:
+        if not first and call.operation == "GetItem" and call.params["Key"].get("sk") == {"S": "events"}:
+            first.append(call)
+        return call in first
+
+    here = {"accounts": (sandbox.names.a,), "regions": (EAST,)}
+    with received.holding(is_first_read) as held:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: sandbox.sync(**here))
+            await held.blocked()
+            change(sandbox, EAST, **STALLED)
+            await sandbox.sync(**here)
+            assert kinds(received) == ["STALLED"]
+            held.release()
+    await sandbox.sync(**here)
+    assert details(received) == []
+
+
+async def test_the_last_servers_of_a_scope_are_announced_as_gone_although_the_bus_failed_then(
+    sandbox: EngineSandbox,
+) -> None:
+    received = sandbox.received_calls()
+    await sandbox.sync(full_scan=True)
+    gone = {each["sourceServerID"] for each in sandbox.records(sandbox.names.a, EAST)}
+    sandbox.remove(sandbox.names.a, EAST, sandbox.records(sandbox.names.a, EAST))
+    put = {"service": "events", "operation": "PutEvents", "times": None, "status": 400}
+    sandbox.faults(fail=[{**put, "error": "AccessDeniedException"}])
+    await sandbox.sync(full_scan=True)
+    received.clear()
+    await sandbox.sync()  # still failing; the scope is empty by now
+    assert {each["sourceServerID"] for each in details(received)} == gone
+    sandbox.faults()
+    await sandbox.sync()
+    assert {(each["kind"], each["sourceServerID"]) for each in details(received)} == {("GONE", each) for each in gone}
+    await sandbox.sync()
+    assert details(received) == []
+
+
+async def test_a_server_whose_state_nobody_can_read_has_not_recovered(sandbox: EngineSandbox) -> None:
+    received = sandbox.received_calls()
+    await sandbox.sync(full_scan=True)
+    change(sandbox, EAST, **STALLED)
+    change(sandbox, WEST, lagDuration="PT1H")
+    await sandbox.sync(full_scan=True)
+    received.clear()
+    change(sandbox, EAST, dataReplicationState="NEW_STATE")
+    change(sandbox, WEST, dataReplicationState="BACKLOG")
+    await sandbox.sync(full_scan=True)
+    assert details(received) == []
+    change(sandbox, EAST, dataReplicationState="CONTINUOUS")
+    change(sandbox, WEST, dataReplicationState="CONTINUOUS", lagDuration="PT0S")
+    await sandbox.sync(full_scan=True)
+    assert kinds(received) == ["CAUGHT_UP", "RECOVERED"]

@@ -117,10 +117,12 @@ async def _add_estate(app: App, report: dict[str, Any], rows: Sequence[RegionRow
     if not rows:
         return
     directory, _ = await _context_loader(app).directory()
+    as_of = app.now()
     estate = await read_estate(app.deps, directory.targets, rows)
     if estate is not None:
         report[ESTATE] = estate.figures(app.now())
-        await announce_estate(app.deps, estate)
+        problems = await announce_estate(app.deps, estate, as_of=as_of)
+        report["warnings"] += [problem.as_json() for problem in problems]
 
 
 async def _record_end(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from service.estate.changes import Change
@@ -10,7 +11,7 @@ from service.estate.estate import Estate, estate_of
 from service.estate.estate_changes import EVENTS_KEY, estate_changes
 from service.estate.scope_posture import posture_of_scope
 from service.inventory.values_reader import ValuesReader
-from service.models import Scope
+from service.models import Problem, Scope
 from service.regions.scope_state import ScopeState, StateRules, state_in
 from service.regions.status_rows import RegionRow
 from service.sync.engine.sync import Deps
@@ -59,13 +60,22 @@ async def read_estate(deps: Deps, accounts: Collection[str], rows: Iterable[Regi
     return estate_of(postures, settings)
 
 
-async def announce_estate(deps: Deps, estate: Estate) -> None:
-    """Announce what has changed of the estate as a whole, if an event bus is set. Raises AwsError."""
+async def announce_estate(deps: Deps, estate: Estate, *, as_of: datetime) -> Sequence[Problem]:
+    """Announce what has changed of the estate as a whole, if an event bus is set; return why events were not sent.
+
+    Args:
+        deps: of the process.
+        estate: the estate.
+        as_of: when it was read.
+
+    Raises:
+        AwsError: what was announced could not be read or written, or the bus does not accept events.
+    """
     announcer = announcer_of(deps)
     if announcer is None:
-        return
+        return ()
 
     def compare(item: Mapping[str, Any]) -> tuple[Sequence[Change], Mapping[str, Any]]:
         return estate_changes(estate, deps.settings, item)
 
-    await Outbox(announcer, EVENTS_KEY, None).announce(compare)
+    return (await Outbox(announcer, EVENTS_KEY, None).announce(compare, as_of=as_of)).problems

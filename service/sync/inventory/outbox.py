@@ -2,34 +2,73 @@
 
 What was announced, and the events that are still to be sent, are one item, written under a condition. Only the run that
 wrote the events sends them; if it ends before it could say so, a later run sends them again, with the same ids.
+
+An event that EventBridge refuses holds up no other: later runs put it again, for a day.
 """
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 import anyio
 
 from service.aws.dynamodb_write import Table
 from service.aws.eventbridge import EventBus
+from service.errors import AwsError
 from service.estate.changes import Change
-from service.estate.events import event_of
-from service.models import Now, Scope, iso, parse_iso
+from service.estate.events import event_of, found_at
+from service.models import Now, Problem, RegionStatus, Scope, iso, parse_iso
 from service.sync.engine.sync import Deps
 
-__all__ = ["Announcer", "Compare", "Outbox", "announcer_of"]
+__all__ = ["Announced", "Announcer", "Compare", "Outbox", "announcer_of"]
 
 _PER_CALL: Final = 10  # PutEvents' own limit
 _ROUNDS: Final = 4
 _BACKOFF_S: Final = 0.2
 _CLAIM_S: Final = 60.0  # beyond the longest time that a run may still be sending
+_KEPT: Final = timedelta(days=1)  # how long an event is put again that EventBridge refuses by itself
+_MAX_LEFT_BYTES: Final = 100_000  # of events that were refused: above that, the item has no room for more changes
+_INVALID: Final = frozenset({"ValidationException", "RequestEntityTooLargeException"})
+_REFUSED_FIX: Final = (
+    "look the code up in the documentation of PutEvents; check the policy and the quotas of the event bus. Later runs"
+    " put each of them again, for a day"
+)
+AS_OF: Final = "asOf"
+"""Attribute of an item: from when on what was announced last was read."""
 
 Compare = Callable[[Mapping[str, Any]], tuple[Sequence[Change], Mapping[str, Any]]]
 """Compares what an item says was announced with what is; returns the changes, and the attributes to keep."""
+
+
+class Sending(NamedTuple):
+    """What came of sending events.
+
+    Attributes:
+        left: the events that were not accepted, or of which that is unknown.
+        refusals: the error codes with which EventBridge refused them.
+        error: why sending broke off; None if it did not.
+    """
+
+    left: Sequence[Mapping[str, Any]]
+    refusals: Sequence[str] = ()
+    error: AwsError | None = None
+
+
+class Announced(NamedTuple):
+    """What came of announcing changes.
+
+    Attributes:
+        problems: why events were not sent.
+        is_unsent: events are kept that a later run has to send.
+    """
+
+    problems: Sequence[Problem] = ()
+    is_unsent: bool = False
 
 
 class Announcer:
@@ -52,24 +91,41 @@ class Announcer:
         self.installation = installation
         self.claim = timedelta(seconds=sending_s + _CLAIM_S)
 
-    async def send(self, events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Put events on the bus, ten at a time, those that were not accepted again; return what is left.
-
-        Raises:
-            AwsError: a call failed; how much was sent is then unknown.
-        """
-        left = list(events)
+    async def send(self, events: Sequence[Mapping[str, Any]]) -> Sending:
+        """Put events on the bus, ten at a time, those that were not accepted again."""
+        left, refusals = list(events), list[str]()
         for attempt in range(_ROUNDS):
             if attempt:
                 await anyio.sleep(random.uniform(0, _BACKOFF_S * 2**attempt))  # noqa: S311 - jitter, not a secret
             refused: list[Mapping[str, Any]] = []
+            refusals = []
             for start in range(0, len(left), _PER_CALL):
                 batch = left[start : start + _PER_CALL]
-                refused += [batch[position] for position in await self.bus.put(batch)]
+                try:
+                    found = await self._put(batch)
+                except AwsError as error:
+                    return Sending([*refused, *left[start:]], error=error)
+                refused += [batch[position] for position in found]
+                refusals += found.values()
             left = refused
             if not left:
                 break
-        return left
+        return Sending(left, tuple(sorted(set(refusals))))
+
+    async def _put(self, batch: Sequence[Mapping[str, Any]]) -> Mapping[int, str]:
+        """Put a batch; where EventBridge rejects the request as such, put each event alone to find the one that it is.
+
+        Raises:
+            AwsError: the call failed.
+        """
+        try:
+            return await self.bus.put(batch)
+        except AwsError as error:
+            if error.code not in _INVALID:
+                raise
+            if len(batch) == 1:
+                return {0: error.code}
+        return {position: why for position, event in enumerate(batch) for why in (await self._put([event])).values()}
 
 
 def announcer_of(deps: Deps) -> Announcer | None:
@@ -100,35 +156,34 @@ class Outbox:
         self._key = dict(key)
         self._scope = scope
 
-    async def announce(self, compare: Compare) -> int:
-        """Announce what has changed since it was announced last; return how many events were sent.
+    async def announce(self, compare: Compare, *, as_of: datetime) -> Announced:
+        """Announce what has changed since it was announced last, and send what an earlier run left.
 
-        Events that an earlier run left are sent first. While another run is sending, nothing is done: the next run
-        finds the same changes.
+        While another run is sending, nothing is done, and nothing is compared that is older than what was announced:
+        the next run finds the same changes.
+
+        Args:
+            compare: compares what is with what was announced.
+            as_of: from when on what is compared was read.
 
         Raises:
             AwsError: the item could not be read or written, or the bus does not accept events. What was not sent stays
                 in the item.
         """
         item: Mapping[str, Any] = await self._announcer.table.get(self._key) or {}
-        sent = 0
-        if item.get("pending"):
-            if self._is_claimed(item):
-                return 0
-            claimed = await self._write(item, {"pending": item["pending"]})
-            if claimed is None:
-                return 0
-            sent, item = await self._send(claimed)
-            if item.get("pending"):
-                return sent
-        changes, attributes = compare(item)
-        events = [self._event(change) for change in changes]
+        pending: Sequence[Mapping[str, Any]] = item.get("pending") or ()
+        if pending and self._is_claimed(item):
+            return Announced(is_unsent=True)
+        attributes: Mapping[str, Any] = {}
+        events: list[Mapping[str, Any]] = [*pending]
+        if not self._is_newer(item, as_of) and len(json.dumps(pending)) <= _MAX_LEFT_BYTES:
+            changes, attributes = compare(item)
+            events += map(self._event, changes)
         if not events and all(item.get(name) == value for name, value in attributes.items()):
-            return sent
-        claimed = await self._write(item, {**attributes, "pending": events})
-        if claimed is None:
-            return sent
-        return sent + (await self._send(claimed))[0]
+            return Announced()
+        stamp = {AS_OF: iso(as_of)} if attributes else {}
+        claimed = await self._write(item, {**attributes, **stamp, "pending": events})
+        return Announced(is_unsent=bool(pending)) if claimed is None else await self._send(claimed)
 
     def _event(self, change: Change) -> dict[str, Any]:
         now, installation = self._announcer.now(), self._announcer.installation
@@ -139,14 +194,37 @@ class Outbox:
         until, now = parse_iso(item.get("claimedUntil")), self._announcer.now()
         return until is not None and now < until <= now + 2 * self._announcer.claim
 
-    async def _send(self, item: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
-        """Send what is pending in an item that this run has claimed; return how much was, and the item then."""
-        pending = item["pending"]
-        if not pending:
-            return 0, item
-        left = await self._announcer.send(pending)
-        written = await self._write(item, {"pending": left}, claims=False)
-        return len(pending) - len(left), written or {**item, "pending": left}
+    def _is_newer(self, item: Mapping[str, Any], as_of: datetime) -> bool:
+        """Whether a later look was announced already. One of a time that has not come yet is that of a wrong clock."""
+        announced = parse_iso(item.get(AS_OF))
+        return announced is not None and as_of < announced <= self._announcer.now() + self._announcer.claim
+
+    async def _send(self, item: Mapping[str, Any]) -> Announced:
+        """Send what is pending in an item that this run has claimed.
+
+        Raises:
+            AwsError: the bus does not accept events, or the item could not be written.
+        """
+        if not item["pending"]:
+            return Announced()
+        sending = await self._announcer.send(item["pending"])
+        left = list(sending.left)
+        problems: list[Problem] = []
+        if sending.refusals:
+            left = [event for event in left if found_at(event) > self._announcer.now() - _KEPT]
+            problems.append(self._refusal(sending, lost=len(sending.left) - len(left)))
+        await self._write(item, {"pending": left}, claims=False)
+        if sending.error is not None:
+            raise sending.error
+        return Announced(problems, is_unsent=bool(left))
+
+    def _refusal(self, sending: Sending, lost: int) -> Problem:
+        codes, count = ", ".join(sending.refusals), len(sending.left)
+        message = f"EventBridge does not accept {count} events on the bus {self._announcer.bus.name}: {codes}"
+        if lost:
+            message += f"; {lost} of them were tried for a day and are lost"
+        where = (self._scope.account_id, self._scope.region) if self._scope else ("", "")
+        return Problem("EventsRefused", message, RegionStatus.ERROR, "events", "PutEvents", *where, advice=_REFUSED_FIX)
 
     async def _write(
         self, item: Mapping[str, Any], attributes: Mapping[str, Any], *, claims: bool = True

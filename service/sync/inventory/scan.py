@@ -87,12 +87,16 @@ class InventoryScan(ScopeScan):
         self._present: set[ItemKey] = set()
         self._shows_all = True
         self._current: dict[str, CurrentServer] = {}
+        self._has_unsent = False
 
     @property
     def rescan_from(self) -> datetime | None:
-        """From when on a scan is due again, because servers left the scope, or came to it unannounced; else None."""
+        """From when on a scan is due again, or None.
+
+        It is, where servers left the scope, or came to it unannounced, and where an empty scope has events to send.
+        """
         is_settled_empty = (self.listed_completely or self.uninitialized) and not self.servers
-        is_emptied = is_settled_empty and (bool(self._stored) or self._known_count > 0)
+        is_emptied = is_settled_empty and (bool(self._stored) or self._known_count > 0 or self._has_unsent)
         is_unannounced = self.counts["serversWritten"] > 0 and not self._known_count
         is_unannounced = is_unannounced and not self._tools.announcements.has_announced(self.scope)
         return self._rescan_from() if is_emptied or is_unannounced else None
@@ -355,7 +359,8 @@ class InventoryScan(ScopeScan):
 
     async def _announce(self) -> None:
         """Announce what changed, before servers that left are removed: a later run finds them if this one ends."""
-        if self._tools.announcer is None or not (self._current or self._stored or self._known_count):
+        is_asked = self._tools.is_scan_requested(self.scope)  # an empty scope may have events that could not be sent
+        if self._tools.announcer is None or not (self._current or self._stored or self._known_count or is_asked):
             return
         self.doing = "announce what has changed"
         was_unknown = self._tools.was_unknown(self.scope)
@@ -365,10 +370,15 @@ class InventoryScan(ScopeScan):
             changes, marks = changes_of(announced, self._current, shows_all=self._shows_all, was_unknown=was_unknown)
             return changes, {"marks": encode_marks(marks)} if announced is not None or marks else {}
 
+        outbox = Outbox(self._tools.announcer, events_key(self.scope), self.scope)
         try:
-            await Outbox(self._tools.announcer, events_key(self.scope), self.scope).announce(compare)
+            announced = await outbox.announce(compare, as_of=self.started_at)
         except AwsError as error:
             self.warnings.append(error.problem)
+            self._has_unsent = True
+        else:
+            self.warnings += announced.problems
+            self._has_unsent = announced.is_unsent
 
     async def _remove_absent(self) -> None:
         if not self._shows_all:

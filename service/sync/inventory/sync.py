@@ -130,10 +130,11 @@ class InventorySync(Sync):
         figures: dict[str, Any] = {}
 
         async def read() -> None:
+            as_of = run.deps.now()
             estate = await read_estate(run.deps, run.context.directory.targets, rows)
             if estate is not None:
                 figures[ESTATE] = estate.figures(run.deps.now())
-                await announce_estate(run.deps, estate)
+                run.report.warn(*await announce_estate(run.deps, estate, as_of=as_of))
 
         problem = await run.record("the figures of the estate", read)
         if problem is not None:

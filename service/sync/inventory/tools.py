@@ -13,6 +13,7 @@ from service.inventory.table import InventoryTable
 from service.models import Scope
 from service.regions.scope_state import ScopeState, StateRules, state_of
 from service.regions.selection import StatusUnavailable
+from service.regions.status_entry import AccountEntry
 from service.sync.engine.sync import Run
 from service.sync.inventory.announcements import Announcements
 from service.sync.inventory.outbox import announcer_of
@@ -68,10 +69,18 @@ class ScanTools:
 
     def was_unknown(self, scope: Scope) -> bool:
         """Whether a scope was unknown to queries before the run."""
+        return state_of(self._entry(scope), self._rules) is ScopeState.UNKNOWN
+
+    def is_scan_requested(self, scope: Scope) -> bool:
+        """Whether an earlier run requested a scan of a scope that is not settled yet."""
+        entry = self._entry(scope)
+        return entry is not None and entry.scan_requested_at is not None
+
+    def _entry(self, scope: Scope) -> AccountEntry | None:
+        """Return the region status of a scope before the run; None where there is none."""
         rows = self._run.context.rows
         entries = () if isinstance(rows, StatusUnavailable) else (row for row in rows if row.region == scope.region)
-        entry = next((row.accounts.get(scope.account_id) for row in entries), None)
-        return state_of(entry, self._rules) is ScopeState.UNKNOWN
+        return next((row.accounts.get(scope.account_id) for row in entries), None)
 
     async def ec2_of(self, account_id: str) -> Ec2Reads:
         """Return EC2 of the account where a server came from. Raises AwsError when it cannot be entered."""

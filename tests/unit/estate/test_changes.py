@@ -93,6 +93,34 @@ def test_very_many_changes_become_one_summary_that_counts_them() -> None:
     assert len(few) == MAX_SINGLE
 
 
+def test_few_changes_that_are_too_large_for_an_item_become_one_summary() -> None:
+    odd = {f"s-{n}": CurrentServer("n", "arn:" + "x" * 900, POSTURES[Mark.STALLED]) for n in range(MAX_SINGLE)}
+    changes, _ = changes_of(dict.fromkeys(odd, Mark.GOOD), odd, shows_all=True, was_unknown=False)
+    assert [change.kind for change in changes] == [ChangeKind.SUMMARY]
+
+
+UNKNOWN = ServerPosture(Posture.UNKNOWN, "NO_STATE_REPORTED")
+BACKLOG = ServerPosture(Posture.SYNCING, "BACKLOG")
+
+
+@pytest.mark.parametrize(
+    ("before", "found", "after"),
+    [
+        *((mark, UNKNOWN, mark) for mark in Mark),
+        (Mark.BEHIND, BACKLOG, Mark.BEHIND),
+        (Mark.STALLED, BACKLOG, Mark.GOOD),
+        (Mark.GOOD, BACKLOG, Mark.GOOD),
+    ],
+)
+def test_a_server_keeps_its_mark_until_something_says_that_it_has_recovered(
+    before: Mark, found: ServerPosture, after: Mark
+) -> None:
+    servers = {"s-1": CurrentServer("name", "arn:s-1", found)}
+    changes, marks = changes_of({"s-1": before}, servers, shows_all=True, was_unknown=False)
+    assert marks == {"s-1": after}
+    assert bool(changes) == (before is not after)
+
+
 @given(MARKS)
 def test_marks_are_kept_as_they_are(marks: dict[str, Mark]) -> None:
     assert decode_marks(encode_marks(marks)) == marks
