@@ -16,6 +16,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from service.cli.log_text import TerminalLog
 from service.cli.streams import MIN_COLUMNS, stdout_width, write_utf8
 from service.cli.unknown import unknown_block
 from service.errors import AwsError, BusyError, ConfigurationError, DeadlineExceededError, DrsSyncError, RefusalError
@@ -159,8 +160,10 @@ def run_command(output: Output, work: Callable[[Settings], Awaitable[int]]) -> i
     """Run the work of a command in an event loop and return its exit code; expected errors become exit codes."""
     try:
         settings = load_settings()
-        logs_all = "log_level" in settings.model_fields_set or not sys.stderr.isatty()
-        set_up_logging(sys.stderr, settings.log_level if logs_all else "WARNING")
+        if sys.stderr.isatty() and "log_level" not in settings.model_fields_set:
+            set_up_logging(sys.stderr, "WARNING", handler=TerminalLog(stderr_console()))
+        else:
+            set_up_logging(sys.stderr, settings.log_level)
         tune_gc()
         return anyio.run(work, settings)
     except ConfigurationError as error:

@@ -22,6 +22,7 @@ from rich.text import Text
 
 from service.aws.call_counter import CallCounter
 from service.cli.live_status import LiveStatus
+from service.cli.log_text import TerminalLog
 from service.cli.output import stderr_console
 from service.regions.selection import Selection
 from service.sync.engine.outcome import ScopeResult
@@ -53,7 +54,7 @@ class _Display(Progress):
 
 
 class ProgressBar:
-    """Live display for a terminal; it is erased at the end. Log lines are held back until then, and none is lost."""
+    """Live display for a terminal; it is erased at the end. Log records are held back until then, and none is lost."""
 
     def __init__(self, console: Console) -> None:
         self._status = LiveStatus()
@@ -84,6 +85,9 @@ class ProgressBar:
         self._progress.stop()
         logging.getLogger().handlers[:] = self._handlers
         for held in self._held:
+            if isinstance(held.target, TerminalLog):
+                held.target.emit_all(held.buffer)
+                held.buffer = []
             held.close()  # hands the records on
 
     def started(self, calls: CallCounter) -> None:

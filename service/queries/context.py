@@ -25,7 +25,7 @@ from service.queries.query_deadline import QueryDeadline
 from service.queries.read_result import NOTHING_READ, ReadResult
 from service.queries.scope_reader import ScopeReader
 from service.regions.scope_state import StateRules
-from service.regions.selection import RegionSource, StatusUnavailable
+from service.regions.selection import ADVICE_OF_FALLBACK, RegionSource, StatusUnavailable
 from service.regions.status_reader import RegionStatusReader
 from service.regions.status_rows import RegionRow, unreachable_regions
 from service.settings import Settings
@@ -205,6 +205,7 @@ def _log_choice(
             "regions": len(regions),
             "regionsSkipped": len(set(settings.catalog) - set(regions)),
             "scopes": len(scopes),
+            **({"advice": ADVICE_OF_FALLBACK} if source.is_fallback else {}),
         },
     )
 

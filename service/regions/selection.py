@@ -20,6 +20,7 @@ from service.regions.status_entry import AccountEntry
 from service.regions.status_rows import RegionRow
 
 __all__ = [
+    "ADVICE_OF_FALLBACK",
     "DiscoveryPolicy",
     "RegionSource",
     "ScanReason",
@@ -28,6 +29,11 @@ __all__ = [
     "StatusUnavailable",
     "select",
 ]
+
+ADVICE_OF_FALLBACK: Final = (
+    "region status is missing, so every region counts: an inventory sync fills an empty table; if the table cannot be "
+    "read, drs-sync doctor says why"
+)
 
 
 class RegionSource(StrEnum):

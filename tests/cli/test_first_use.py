@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -132,3 +133,15 @@ def test_on_a_terminal_a_read_command_asks_before_it_writes(
 def test_in_a_pipe_stale_scopes_are_synced_unless_an_option_says_no(first: EngineSandbox) -> None:
     assert "refreshed 1 stale scopes" in command("servers", "--account", first.names.b, "--region", WEST)[2]
     assert len(first.items()) == 2
+
+
+def test_a_terminal_shows_warnings_as_paragraphs_and_a_pipe_as_json_lines(first: EngineSandbox) -> None:
+    run_json("sync", "inventory")
+    first.faults(deny=[{"account_id": first.names.b, "service": "drs"}])
+    code, shown = on_a_terminal("sync", "inventory", answer=b"")
+    assert code == 3
+    assert '"level"' not in shown
+    warning, report = shown.index("region looked at"), shown.index("sync_source_server_inventory: partial")
+    assert warning < shown.index("Fix: a scope failed there") < report < shown.index("AccessDeniedException", report)
+    lines = command("sync", "inventory")[2].splitlines()
+    assert "region looked at" in {json.loads(line).get("message") for line in lines if line.startswith("{")}

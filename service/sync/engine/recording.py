@@ -18,6 +18,7 @@ from service.sync.engine.sync import Deps, Run
 __all__ = ["RegionRecorder", "failed_observation", "finish_shards", "unscanned_observation"]
 
 _log: Final = logging.getLogger(__name__)
+_ADVICE: Final = "a scope failed there; the errors and warnings of the report say which, why, and how to fix it"
 
 
 def unscanned_observation(result: ScopeResult, run: Run) -> Observation | None:
@@ -136,7 +137,8 @@ class RegionRecorder:
             servers = sum(each.server_count or 0 for each in observations)
             # The dashboard reads each region's freshness from this line.
             facts = {"region": region, "scopes": len(observations), "scopesFailed": failed, "servers": servers}
-            _log.log(logging.WARNING if failed else logging.INFO, "region looked at", extra=facts)
+            advice = {"advice": _ADVICE} if failed else {}
+            _log.log(logging.WARNING if failed else logging.INFO, "region looked at", extra={**facts, **advice})
 
     async def _write_row(
         self,

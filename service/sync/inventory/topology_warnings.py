@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from service.errors import AwsError
 from service.inventory.server import SourceServer
@@ -17,13 +17,16 @@ from service.topology.origin import is_described, is_origin_known
 __all__ = ["is_newly_described", "templates_problem", "warnings_of_capture", "warnings_of_origin"]
 
 _log = logging.getLogger(__name__)
+_NOTHING_TO_DO: Final = (
+    "none before a recovery; DRS reports the environment with the recovery instance, and the next sync records it"
+)
 
 
 def warnings_of_capture(server: SourceServer, topology: Mapping[str, Any], scope: Scope) -> list[Problem]:
     """Return the warning about a topology that is captured after a launch; none for any other."""
     if topology["captureMethod"] != "late":
         return []
-    _log.warning("topology captured late", extra={"server": server.arn})
+    _log.warning("topology captured late", extra={"server": server.arn, "advice": "check its original topology"})
     why = "servers were launched before they were first seen: check their original topology; the log names them"
     return [unnamed_problem(scope, "TopologyCapturedLate", why, RegionStatus.ACTIVE)]
 
@@ -34,12 +37,13 @@ def warnings_of_origin(server: SourceServer, topology: Mapping[str, Any], scope:
         return []
     worth_a_warning = not is_origin_known(topology) and is_described(server)
     facts = {"server": server.arn, "originEnvironment": topology.get("originEnvironment", "unknown")}
+    facts |= {"advice": _NOTHING_TO_DO} if worth_a_warning else {}
     _log.log(logging.WARNING if worth_a_warning else logging.INFO, "no region of origin", extra=facts)
     if not worth_a_warning:
         return []
     why = (
-        "DRS does not report where some servers came from: it is not guessed; the log names them. Fix: none before a"
-        " recovery; DRS reports the environment with the recovery instance, and the next sync records it"
+        "DRS does not report where some servers came from: it is not guessed; the log names them. Fix: "
+        f"{_NOTHING_TO_DO}"
     )
     return [unnamed_problem(scope, "TopologyIncomplete", why, RegionStatus.ACTIVE)]
 

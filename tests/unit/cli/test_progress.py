@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 from rich.console import Console
 
+from service.cli.log_text import TerminalLog
 from service.cli.progress import ProgressBar, ProgressLog
 from service.models import Coverage, Scope
 from service.regions.selection import RegionSource, ScanReason, Selection
@@ -51,3 +52,21 @@ def test_no_log_line_cuts_through_the_live_display_and_none_is_lost() -> None:
         root.handlers[:] = kept
     assert "waiting for b, c and 2 more regions; a answered last" in screen.getvalue()
     assert "a warning" not in screen.getvalue()
+
+
+def test_warnings_that_were_held_back_are_paragraphs_after_the_display_worst_first() -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=80, color_system=None)
+    root, kept = logging.getLogger(), logging.getLogger().handlers[:]
+    root.handlers[:] = [TerminalLog(console)]
+    try:
+        with ProgressBar(console) as bar:
+            bar.planned(SELECTION, 1)
+            logging.getLogger("service").warning("a warning", extra={"advice": "do this"})
+            logging.getLogger("service").error("an error")
+            assert "an error" not in screen.getvalue()
+    finally:
+        root.handlers[:] = kept
+    after = screen.getvalue()
+    assert after.count("a warning") == 1
+    assert after.index("ERROR  an error") < after.index("warning  a warning") < after.index("Fix: do this")
