@@ -16,24 +16,26 @@ from markupsafe import Markup
 
 from service.pages.estate_page import causes_of, grid_of, lines_of, moment_of, tables_of
 from service.pages.report import MAX_OTHER_RUNBOOKS, Report
-from service.pages.server_facts import ServerRow
+from service.pages.server_data import no_runbook, servers_json
 from service.pages.words import POSTURE_WORDS, UNKNOWN
 from service.text import printable
 
-__all__ = ["COLUMNS", "Pages"]
+__all__ = ["COLUMNS", "MAX_WITHOUT_SCRIPT", "Pages"]
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 COLUMNS: Final = (
-    ("name", "server", 0),
-    ("account", "account", 0),
-    ("region", "region", 0),
-    ("posture", "posture", 1),
-    ("reason", "reason", 0),
-    ("since", "since", 0),
-    ("lag", "lag", 1),
-    ("launch", "last launch", 0),
+    ("name", "server"),
+    ("account", "account"),
+    ("region", "region"),
+    ("posture", "posture"),
+    ("reason", "reason"),
+    ("since", "since"),
+    ("lag", "lag"),
+    ("launch", "last launch"),
 )
-"""The columns of the table of servers: key, heading, whether it is sorted as a number."""
+"""The columns of the table of servers: key and heading."""
+MAX_WITHOUT_SCRIPT: Final = 500
+"""Servers that a report shows where no script runs, as in the preview of a mail; the worst first."""
 _LINKS: Final = (
     ("needs you", "#needs-you"),
     ("accounts and regions", "#grid"),
@@ -42,7 +44,6 @@ _LINKS: Final = (
     ("drills", "#drills"),
     ("coverage", "#coverage"),
     ("last runs", "#runs"),
-    ("each server", "#facts"),
 )
 
 
@@ -78,7 +79,8 @@ class Pages:
         """
         script = Markup(self._script) if with_script else ""  # noqa: S704 - a file of this package
         style = Markup(self._style)  # noqa: S704 - a file of this package
-        return self._environment.get_template(template).render(style=style, script=script, policy=policy, **members)
+        context = {"style": style, "script": script, "policy": policy, "data": "", **members}
+        return self._environment.get_template(template).render(context)
 
     def report(self, report: Report) -> str:
         """Render a report as one page that loads nothing."""
@@ -95,18 +97,19 @@ class Pages:
             "postures": list(POSTURE_WORDS.items()),
             "accounts": sorted({row.account for row in report.rows}),
             "regions": sorted({row.region for row in report.rows}),
-            "rows": report.rows,
+            "total": len(report.rows),
             "not_listed": report.not_listed,
             "tables": tables_of(document),
-            "sections": [(row, report.runbook(row.view)) for row in report.rows],
+            "sections": [(row, report.runbook(row.view)) for row in report.rows[:MAX_WITHOUT_SCRIPT]],
             "runbook_note": _note(report),
-            "no_runbook": lambda row: _no_runbook(report, row),
+            "no_runbook": lambda row: no_runbook(report, row.server_id, is_ready=row.posture == "ready"),
         }
         members = {
             "title": "Could the estate fail over now?",
             "subtitle": f"Disaster recovery with AWS DRS, as of {moment_of(document)}",
             "links": _LINKS,
             "page": page,
+            "data": Markup(servers_json(report)),  # noqa: S704 - has no character of markup
         }
         policy = f"{self.policy(with_script=True)}; form-action 'none'"
         return self.render("report.html", members, with_script=True, policy=policy)
@@ -129,11 +132,3 @@ def _note(report: Report) -> str:
         f"Failback runbooks are shown for every server that is not ready, and for up to {MAX_OTHER_RUNBOOKS} that are: "
         f"{shown:,} of {len(report.rows):,} servers have theirs here. For any other, type: drs-sync failback ID"
     )
-
-
-def _no_runbook(report: Report, row: ServerRow) -> str:
-    if report.runbook_problem:
-        return f"Its failback runbook is unknown: {report.runbook_problem}"
-    if row.posture == "ready":
-        return f"Its failback runbook is not in this report: drs-sync failback {row.server_id}"
-    return f"Nothing is on record of its origin, so it has no failback runbook: drs-sync failback {row.server_id}"

@@ -92,7 +92,7 @@ def servers_page(
         "postures": list(POSTURE_WORDS.items()),
         "problems": problems,
         "caption": caption,
-        "columns": [{"word": word, "href": columns[key][0], "order": columns[key][1]} for key, word, _ in COLUMNS],
+        "columns": [{"word": word, "href": columns[key][0], "order": columns[key][1]} for key, word in COLUMNS],
         "rows": [(row, server_href(row.server_id, row.account, row.region)) for row in rows],
         "previous": previous,
         "next": following,

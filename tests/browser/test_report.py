@@ -110,8 +110,10 @@ async def test_axe_finds_nothing_serious(open_report: Open, report: Report, them
 async def test_a_phone_shows_it_without_scrolling_sideways(open_report: Open, report: Report) -> None:
     async with open_report(size=PHONE) as seen:
         assert await seen.overflow_px() == 0
+        assert await seen.broken_words() == []
         await rows(seen.page).get_by_role("link").first.click()
         assert await seen.overflow_px() == 0
+        assert await seen.broken_words() == []
 
 
 async def test_the_keyboard_alone_finds_and_opens_a_server(open_report: Open, report: Report) -> None:
@@ -149,7 +151,6 @@ async def test_the_order_is_in_the_url_and_survives_a_reload(open_report: Open, 
         page = seen.page
         lag = page.get_by_role("columnheader", name="lag")
         await lag.get_by_role("button").click()
-        await lag.get_by_role("button").click()
         await expect(lag).to_have_attribute("aria-sort", "descending")
         await expect(rows(page).first).to_contain_text("retail-web-0002")
         await page.reload()
@@ -157,9 +158,48 @@ async def test_the_order_is_in_the_url_and_survives_a_reload(open_report: Open, 
         await expect(rows(page).first).to_contain_text("retail-web-0002")
 
 
+async def test_a_server_has_a_page_of_its_own_with_its_facts_and_runbook(open_report: Open, report: Report) -> None:
+    stalled = next(each for each in report.estate.servers if each["sourceServerID"] == report.estate.stalled)
+    async with open_report("?region=us-east-1") as seen:
+        page = seen.page
+        await rows(page).filter(has_text=report.estate.stalled).get_by_role("link").click()
+        await expect(page).to_have_title(stalled["hostname"])
+        await expect(page.get_by_role("heading", name=stalled["hostname"])).to_be_focused()
+        shown = await seen.text("main")
+        for text in (
+            "stalled: AGENT_NOT_SEEN",
+            stalled["sourceServerArn"],
+            stalled["sourceInstanceId"],
+            "FAILBACK of ",
+        ):
+            assert text in shown
+        assert "Accounts and regions" not in shown
+        url = page.url
+        await page.get_by_role("link", name="Back to the servers").click()
+        await expect(rows(page)).to_have_count(12)
+        await expect(rows(page).filter(has_text=report.estate.stalled).get_by_role("link")).to_be_focused()
+        await page.go_back()
+        await expect(page).to_have_title(stalled["hostname"])
+        await page.get_by_role("link", name="accounts and regions").click()
+        await expect(page.locator("#grid")).to_be_in_viewport()
+    async with open_report(url.removeprefix(report.url), media="print") as again:
+        assert await again.text("main") in {shown, shown.replace("Back to the servers\n\n", "")}
+
+
+async def test_without_scripts_it_has_the_servers_and_their_runbooks(open_report: Open, report: Report) -> None:
+    async with open_report(scripts=False) as seen:
+        shown = str(await seen.page.text_content("main"))  # also what is not in view
+        assert await rows(seen.page).count() == len(report.estate.servers)
+        assert [each["sourceServerArn"] for each in report.estate.servers if each["sourceServerArn"] not in shown] == []
+        assert "without search and filters" in shown
+        assert "FAILBACK of retail-web-0001" in shown
+        await expect(search(seen.page)).to_be_hidden()
+
+
 async def test_print_has_the_content_and_no_controls(open_report: Open, report: Report) -> None:
     async with open_report(media="print", theme="dark") as seen:
         assert await seen.page.get_by_role("searchbox").count() == 0
         shown = await seen.text()
-        assert all(each["sourceServerID"] in shown for each in report.estate.servers)
+        assert all(each["sourceServerArn"] in shown for each in report.estate.servers)
+        assert "FAILBACK of retail-web-0001" in shown
         assert (await seen.page.pdf()).startswith(b"%PDF")

@@ -79,7 +79,7 @@ async def test_hostile_names_are_text_and_nothing_else_is_loaded(open_page: Open
     assert len(hostile) == len(HOSTILE)
     async with open_page("/") as seen:
         for path in ("/", "/servers", *(f"/servers/{each['sourceServerID']}" for each in hostile)):
-            await seen.page.goto(served.url + path)
+            await seen.goto(served.url + path)
             shown = await seen.text()
             assert any(name in shown for name in HOSTILE[:-1]) or "txt.exe" in shown
             assert not CONTROL.search(shown), ascii(shown)
@@ -92,15 +92,16 @@ async def test_hostile_names_are_text_and_nothing_else_is_loaded(open_page: Open
 async def test_axe_finds_nothing_serious(open_page: Open, served: Served, theme: str) -> None:
     async with open_page("/", theme=theme) as seen:
         for path in (*PATHS, f"/servers/{served.estate.stalled}"):
-            await seen.page.goto(served.url + path)
+            await seen.goto(served.url + path)
             assert await seen.grave() == [], path
 
 
 async def test_a_phone_shows_them_without_scrolling_sideways(open_page: Open, served: Served) -> None:
     async with open_page("/", size=PHONE) as seen:
         for path in (*PATHS, f"/servers/{served.estate.stalled}"):
-            await seen.page.goto(served.url + path)
+            await seen.goto(served.url + path)
             assert await seen.overflow_px() == 0, path
+            assert await seen.broken_words() == [], path
 
 
 async def test_the_keyboard_alone_finds_and_opens_a_server(open_page: Open, served: Served) -> None:

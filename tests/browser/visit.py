@@ -24,6 +24,19 @@ _OVERFLOW: Final = """() => {
   const root = document.scrollingElement;
   return root.scrollWidth - root.clientWidth;
 }"""
+_BROKEN_WORDS: Final = """() => {
+  const broken = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    for (const word of texts.currentNode.data.matchAll(/[A-Za-z0-9]{2,20}/g)) {
+      const range = document.createRange();
+      range.setStart(texts.currentNode, word.index);
+      range.setEnd(texts.currentNode, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map(each => each.top)).size > 1) { broken.push(word[0]); }
+    }
+  }
+  return broken;
+}"""
 
 
 @dataclass
@@ -57,6 +70,21 @@ class Visit:
         overflow: int = await self.page.evaluate(_OVERFLOW)
         return overflow
 
+    async def goto(self, url: str) -> None:
+        """Go to a page.
+
+        Raises:
+            AssertionError: the answer was not a success, so that what is shown is not the page.
+        """
+        response = await self.page.goto(url)
+        assert response is not None, f"{url} is the page that is open already"
+        assert response.ok, f"{url} answers {response.status}"
+
+    async def broken_words(self) -> list[str]:
+        """Return the words that are broken inside, over two lines."""
+        words: list[str] = await self.page.evaluate(_BROKEN_WORDS)
+        return words
+
     async def text(self, selector: str = "body") -> str:
         """Return the text of an element as it is shown."""
         shown: str = await self.page.inner_text(selector)
@@ -75,7 +103,13 @@ class Visit:
 
 @asynccontextmanager
 async def visit(
-    browser: Browser, url: str, *, size: Sequence[int] = SCREEN, theme: str = "light", media: str = "screen"
+    browser: Browser,
+    url: str,
+    *,
+    size: Sequence[int] = SCREEN,
+    theme: str = "light",
+    media: str = "screen",
+    scripts: bool = True,
 ) -> AsyncIterator[Visit]:
     """Open a page.
 
@@ -85,9 +119,15 @@ async def visit(
         size: width and height of the window in pixels.
         theme: light or dark, as the reader prefers it.
         media: screen or print.
+        scripts: those of the page run.
+
+    Raises:
+        AssertionError: the answer was not a success.
     """
     context = await browser.new_context(
-        viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if theme == "dark" else "light"
+        viewport={"width": size[0], "height": size[1]},
+        color_scheme="dark" if theme == "dark" else "light",
+        java_script_enabled=scripts,
     )
     context.set_default_timeout(_TIMEOUT_MS)
     try:
@@ -100,8 +140,10 @@ async def visit(
         page.on("pageerror", lambda error: seen.errors.append(str(error)))
         page.on("console", lambda message: seen.errors.append(message.text) if message.type == "error" else None)
         await page.emulate_media(media="print" if media == "print" else "screen")
-        await page.goto(url)
-        seen.requests.remove(page.url if page.url in seen.requests else url)
+        await seen.goto(url)
+        seen.requests.remove(
+            next(each.partition("#")[0] for each in (page.url, url) if each.partition("#")[0] in seen.requests)
+        )
         yield seen
     finally:
         await context.close()

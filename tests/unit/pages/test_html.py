@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from service.pages.html import Pages
+from service.pages.html import MAX_WITHOUT_SCRIPT, Pages
 from tests.support.estate import HOSTILE, document, report_of, view
 
 PAGES = Pages()
@@ -78,7 +78,8 @@ def test_hostile_text_is_text_and_on_one_line() -> None:
     cause = {**document()["needsYou"][0], "title": HOSTILE, "fix": HOSTILE, "examples": [{"sourceServerID": HOSTILE}]}
     read = page(hostile_id, runbooks={hostile_id["sourceServerArn"]: [HOSTILE]}, needsYou=[cause])
     assert read.all("img") == []
-    assert len(read.all("script")) == len(read.all("style")) == 1
+    assert read.all("script") == [{"type": "application/json", "id": "data"}, {}]
+    assert read.all("style") == [{}]
     assert not re.search(r"[\x00-\x09\x0b-\x1f\u202e]", read.text)
     assert "</script><img src=x onerror=alert(1)>" in read.text
     assert not any(name.startswith("on") for _, attributes in read.elements for name in attributes)
@@ -114,6 +115,17 @@ def test_an_empty_estate_says_so() -> None:
     read = page(servers=numbers, verdict="empty", complete=True, needsYou=[], scopes=[], runs=[])
     for text in ("NOTHING TO FAIL OVER", "Nothing needs you.", "No server is listed.", "No run is on record."):
         assert text in read.text
+
+
+def test_without_scripts_the_worst_servers_are_shown_and_the_others_are_counted() -> None:
+    number = MAX_WITHOUT_SCRIPT + 100
+    read = page(*(view(f"s-{each:04}", "ready") for each in range(number)), view("s-last", "stalled"))
+    shown = [each for each in read.ids if each and each.startswith("server-s-") and not each.endswith("-title")]
+    assert len(shown) == MAX_WITHOUT_SCRIPT
+    assert shown[0] == "server-s-last"
+    assert "the first 500 of 601 servers are shown, the worst first" in read.text
+    assert "drs-sync report --output csv" in read.text
+    assert len(read.all("noscript")) == 2
 
 
 def test_servers_that_are_counted_and_not_listed_are_named() -> None:
