@@ -1,7 +1,8 @@
 """DynamoDB operations that an inventory sync in its steady state, and the floor, need.
 
 Accounts are computed. The status table is stored and updated. The inventory has the engine's items and discards writes,
-so that every run finds the same; so nothing needs the topology table. Unsupported requests are rejected.
+so that every run finds the same; so the topology table keeps only what is put into it: moving values, summaries and
+records of runs. Unsupported requests are rejected.
 """
 
 from __future__ import annotations
@@ -53,13 +54,14 @@ class Tables:
         self._estate = estate
         self._since = since
         self._status: dict[str, dict[str, Any]] = {}
+        self._kept: dict[tuple[str, str], bytes] = {}  # items of the topology table, by key
         self._operations: Mapping[str, Callable[[Body], bytes]] = MappingProxyType(
             {
                 "Scan": self._scan,
                 "GetItem": self._get,
                 "Query": self._query,
                 "UpdateItem": self._update,
-                "PutItem": lambda _: b"{}",  # of moving values
+                "PutItem": self._put,
                 "BatchWriteItem": lambda _: b'{"UnprocessedItems":{}}',
                 "BatchGetItem": self._batch_get,
             }
@@ -88,16 +90,28 @@ class Tables:
         return orjson.dumps({"Items": items, "Count": len(items)})
 
     def _get(self, body: Body) -> bytes:
-        item = self._status.get(body["Key"].get("region", {}).get("S")) if body["TableName"] == STATUS else None
-        if body["TableName"] == TOPOLOGY:  # nothing is left of earlier versions
-            item = encode({**CARRY_OVER, "table": INVENTORY, "doneAt": iso(utc_now())})
-        return orjson.dumps({"Item": item} if item else {})
+        key = body["Key"]
+        if body["TableName"] == STATUS:
+            return _found(orjson.dumps(row) if (row := self._status.get(key["region"]["S"])) else None)
+        if body["TableName"] != TOPOLOGY:
+            return _found(None)
+        if (kept := self._kept.get(_topology_key(key))) is not None:
+            return _found(kept)
+        # Nothing is left of earlier versions.
+        return _found(orjson.dumps(encode({**CARRY_OVER, "table": INVENTORY, "doneAt": iso(utc_now())})))
+
+    def _put(self, body: Body) -> bytes:
+        if body["TableName"] == TOPOLOGY:
+            self._kept[_topology_key(body["Item"])] = orjson.dumps(body["Item"])
+        return b"{}"
 
     def _batch_get(self, body: Body) -> bytes:
-        """Return no item: the topology of these servers is complete, and their items have their values."""
+        """Return the kept items; the topology of these servers is complete, so none of it is looked for."""
         if list(body["RequestItems"]) != [TOPOLOGY]:
             raise TablesError(f"BatchGetItem of {', '.join(body['RequestItems'])} is not supported here")
-        return orjson.dumps({"Responses": {TOPOLOGY: []}, "UnprocessedKeys": {}})
+        keys = map(_topology_key, body["RequestItems"][TOPOLOGY]["Keys"])
+        items = b",".join(self._kept[key] for key in keys if key in self._kept)
+        return b'{"Responses":{"%s":[%s]},"UnprocessedKeys":{}}' % (TOPOLOGY.encode(), items)
 
     def _update(self, body: Body) -> bytes:
         if body["TableName"] == STATUS:
@@ -110,6 +124,10 @@ class Tables:
         return b"{}"
 
     def _query(self, body: Body) -> bytes:
+        if body["TableName"] == TOPOLOGY:
+            [pk] = [value["S"] for value in body["ExpressionAttributeValues"].values()]
+            kept = b",".join(item for (found, _), item in sorted(self._kept.items()) if found == pk)
+            return b'{"Items":[%s]}' % kept
         if (body["TableName"], body.get("IndexName")) == (INVENTORY, "StagingAccountIndex"):
             return b'{"Items":[]}'  # nothing is left of earlier versions
         if (body["TableName"], body.get("IndexName")) != (INVENTORY, "ReplicationRegionIndex"):
@@ -119,13 +137,35 @@ class Tables:
         [account] = prefixes or [text for text in texts if _ACCOUNT.fullmatch(text)]
         [region] = [text for text in texts if account not in text]
         names = body.get("ExpressionAttributeNames", {})
-        wanted = [names.get(name.strip(), name.strip()) for name in body["ProjectionExpression"].split(",")]
-        return self._render_cached(Scope(account, region), tuple(wanted))
+        projection = filter(None, map(str.strip, body.get("ProjectionExpression", "").split(",")))
+        paths = tuple(tuple(names.get(name, name) for name in path.split(".")) for path in projection)
+        return self._render_cached(Scope(account, region), paths)
 
-    def _render_items(self, scope: Scope, wanted: tuple[str, ...]) -> bytes:
+    def _render_items(self, scope: Scope, paths: tuple[tuple[str, ...], ...]) -> bytes:
         full = (encode(stored_item(scope, number, since=self._since)) for number in self._estate.numbers(scope))
-        items = [{name: item[name] for name in wanted if name in item} for item in full]
+        items = [_projected(item, paths) if paths else item for item in full]
         return orjson.dumps({"Items": items, "Count": len(items)})
+
+
+def _projected(item: Mapping[str, Any], paths: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
+    """Return an item with the attributes of some paths, as ProjectionExpression does."""
+    result: dict[str, Any] = {}
+    for name, *rest in paths:
+        if name not in item:
+            continue
+        if not rest:
+            result[name] = item[name]
+        elif inner := _projected(item[name].get("M", {}), (tuple(rest),)):
+            result.setdefault(name, {"M": {}})["M"].update(inner)
+    return result
+
+
+def _found(item: bytes | None) -> bytes:
+    return b"{}" if item is None else b'{"Item":%s}' % item
+
+
+def _topology_key(item: Body) -> tuple[str, str]:
+    return item["pk"]["S"], item["sk"]["S"]
 
 
 def _row(account: str) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class TableReader:
             condition: key condition; names as `#name`, values as `:name`.
             values: the values by name, without the colon.
             index: global secondary index, None for the table itself.
-            only: top-level attributes to return; empty for all.
+            only: attributes to return, those of a map as `map.attribute`; empty for all.
             trim: applied to each item before it is decoded; dropping an attribute here saves the cost of decoding it.
 
         Raises:
@@ -65,10 +65,12 @@ class TableReader:
             "ExpressionAttributeValues": {f":{name}": encode_value(value) for name, value in values.items()},
         }
         params.update({"ConsistentRead": True} if index is None else {"IndexName": index})
-        if only:
-            params["ProjectionExpression"] = ",".join(f"#{name}" for name in only)
+        paths = [path.split(".") for path in only]
+        if paths:
+            params["ProjectionExpression"] = ",".join(".".join(f"#{name}" for name in path) for path in paths)
         selected_by = names_in(condition)  # never empty: a key is always named by a placeholder
-        params["ExpressionAttributeNames"] = {f"#{name}": name for name in sorted({*only, *selected_by})}
+        names = sorted({*(name for path in paths for name in path), *selected_by})
+        params["ExpressionAttributeNames"] = {f"#{name}": name for name in names}
         return self._pages("Query", params, trim, texts=selected_by & set(only) if only else selected_by)
 
     async def scan_page(

@@ -19,6 +19,7 @@ __all__ = [
     "duration_ms",
     "format_duration",
     "format_time",
+    "lag_value",
     "moving_values",
     "not_understood",
     "time_ms",
@@ -76,6 +77,12 @@ def moving_values(record: Mapping[str, Any]) -> MovingValues:
         eta=_normalised_time(replication.get("etaDateTime")),
         last_seen=_normalised_time(cycle.get("lastSeenByServiceDateTime")),
     )
+
+
+def lag_value(record: Mapping[str, Any]) -> MovingValues:
+    """Read the lag alone of a DescribeSourceServers record: all that the posture of a server depends on."""
+    replication = _mapping(record.get("dataReplicationInfo"))
+    return MovingValues(lag=_normalised_duration(replication.get("lagDuration")))
 
 
 def not_understood(record: Mapping[str, Any], values: MovingValues) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -12,8 +12,10 @@ from service.inventory.server import InstanceFacts
 from service.models import is_account_id
 from service.partitions import partition_of
 
-__all__ = ["InventoryReader", "is_json", "is_server", "owner_account", "stored_facts"]
+__all__ = ["OWNER_ATTRIBUTES", "InventoryReader", "is_json", "is_server", "owner_account", "stored_facts"]
 
+OWNER_ATTRIBUTES: Final = ("_queryAccount", "sourceServerArn", "stagingAccountId")
+"""Attributes that say whether an item is a server, and whose it is."""
 _REGION_INDEX: Final = "ReplicationRegionIndex"
 _UNUSED: Final = frozenset({"_inventoryMetadata", "_queryRegion", "agentVersion", "arn", "contentHash", "writtenAt"})
 _INITIATION: Final = "dataReplicationInitiation"  # a dozen steps with a status each
@@ -25,31 +27,38 @@ class InventoryReader:
     def __init__(self, table: TableReader) -> None:
         self._table = table
 
-    async def by_account(self, region: str, accounts: Collection[str]) -> dict[str, list[Item]]:
+    async def by_account(
+        self, region: str, accounts: Collection[str], *, only: Sequence[str] = ()
+    ) -> dict[str, list[Item]]:
         """Return the servers of a region by account, for these accounts; accounts without servers are left out.
 
         For one account only its own servers are read, for several the region. The index is eventually consistent:
         writes of the last seconds may be missing.
+
+        Args:
+            region: the region.
+            accounts: the accounts.
+            only: attributes to read, of which `OWNER_ATTRIBUTES` must be some; empty for all that queries return.
 
         Raises:
             AwsError: the table could not be read.
         """
         account_ids = frozenset(accounts)
         servers: dict[str, list[Item]] = {}
-        async for item in self._items(region, account_ids):
+        async for item in self._items(region, account_ids, only):
             account_id = owner_account(item)
             if account_id in account_ids and is_server(item):
                 servers.setdefault(account_id, []).append(item)
         return servers
 
-    def _items(self, region: str, accounts: frozenset[str]) -> AsyncIterator[Item]:
-        """Query the items of a region. All attributes are read, as a projection would save no read capacity."""
+    def _items(self, region: str, accounts: frozenset[str], only: Sequence[str]) -> AsyncIterator[Item]:
+        """Query the items of a region. A projection saves no read capacity, but most of the time that reading takes."""
         condition, values = "#replicationRegion = :region", {"region": region}
         if len(accounts) == 1:
             # The ARN of a server contains the account and is the sort key of the index.
             condition += " AND begins_with( #sourceServerArn , :prefix)"
             values["prefix"] = f"arn:{partition_of(region).name}:drs:{region}:{next(iter(accounts))}:source-server/"
-        return self._table.query(condition, values, index=_REGION_INDEX, trim=_trimmed)
+        return self._table.query(condition, values, index=_REGION_INDEX, only=only, trim=None if only else _trimmed)
 
 
 def _trimmed(item: Item) -> Item:

@@ -10,10 +10,11 @@ from service.aws.client import AwsClient
 from service.inventory.posture import Objectives
 from service.models import Now
 from service.queries.answer import Answer, build_answer
+from service.queries.brief import ServerView
 from service.queries.context import QueryContextLoader
 from service.queries.paging import Cursor, key_of, page_length, servers_after, write_token
 from service.queries.params import InventoryParams
-from service.queries.presenter import ServerView, present
+from service.queries.presenter import present
 from service.queries.query_deadline import QueryDeadline
 from service.queries.read_result import DataSource, ReadResult
 from service.regions.status_reader import RegionStatusReader

@@ -9,22 +9,17 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from service.inventory.item import POSTURE, POSTURE_SINCE
-from service.inventory.moving_values import backlog_bytes, moving_values
-from service.inventory.posture import LAG_OVER_OBJECTIVE, Objectives, posture_of
-from service.inventory.reader import is_json, owner_account
+from service.inventory.moving_values import backlog_bytes
+from service.inventory.posture import Objectives
+from service.inventory.reader import is_json
 from service.queries.attributes import as_list, as_map, as_str
-from service.queries.filters import UNKNOWN_STATE
+from service.queries.brief import ServerView, brief, tags_of
 from service.topology.original import LEGACY_TEMPLATE_ID, ORIGINALS, TEMPLATE_ID
 
-__all__ = ["BACKLOG", "VALUES_AS_OF", "ServerView", "display_state", "present"]
-
-ServerView = dict[str, Any]
+__all__ = ["BACKLOG", "display_state", "present"]
 
 BACKLOG: Final = "_backlogBytes"
 """Attribute of an item that was read: the backlog of the last scan, in place of that of its disks."""
-VALUES_AS_OF: Final = "_valuesAsOf"
-"""Attribute of an item that was read: when the scan began that its moving values are of."""
 
 _GIB: Final = 1024**3
 _MAX_INTEGER: Final = 2**63  # above the largest integer that orjson writes
@@ -50,32 +45,19 @@ def present(item: Mapping[str, Any], objectives: Objectives | None = None) -> Se
     disks, because DRS tells it of each disk and nowhere else. The view can always be written as JSON, whatever the item
     holds.
     """
-    arn = as_str(item.get("sourceServerArn"))
     properties, cloud = as_map(item.get("sourceProperties")), as_map(item.get("sourceCloudProperties"))
     hints, replication = as_map(properties.get("identificationHints")), as_map(item.get("dataReplicationInfo"))
-    cycle = as_map(item.get("lifeCycle"))
-    launch = as_map(cycle.get("lastLaunch"))
-    initiated = as_map(launch.get("initiated"))
     interfaces = _interfaces(properties, item)
     primary: ServerView = next((each for each in interfaces if each["isPrimary"]), interfaces[0] if interfaces else {})
-    tags = _tags(item)
-    region = as_str(item.get("replicationRegion"))
-    state = as_str(item.get("replicationState")) or as_str(replication.get("dataReplicationState")) or UNKNOWN_STATE
+    tags = tags_of(item)
     area = as_map(item.get("stagingArea"))
     # DRS cannot replicate an extended server of a staging account it cannot reach, whatever its last state was.
     extension_error = ""
     if area.get("status") == _EXTENSION_ERROR:
         extension_error = as_str(area.get("errorMessage")) or _EXTENSION_ERROR
-    server = {
-        "sourceServerID": as_str(item.get("sourceServerID")) or arn.rpartition("/")[2],
-        "sourceServerArn": arn,
-        "accountId": owner_account(item),
-        "stagingAccountId": as_str(item.get("stagingAccountId")),
-        "region": region,
-        "replicationRegion": region,
-        "hostname": as_str(item.get("hostname")) or as_str(hints.get("hostname")),
+    server = brief(item, objectives)
+    server |= {
         "fqdn": as_str(item.get("fqdn")) or as_str(hints.get("fqdn")),
-        "nameTag": as_str(tags.get("Name")),
         "sourceInstanceId": as_str(item.get("instanceId")) or as_str(hints.get("awsInstanceID")),
         "sourceIp": next(iter(primary.get("ips", ())), "") or as_str(_network(item).get("privateIp")),
         "sourceMac": interfaces[0]["macAddress"] if interfaces else "",
@@ -84,16 +66,8 @@ def present(item: Mapping[str, Any], objectives: Objectives | None = None) -> Se
         "sourceAvailabilityZone": as_str(cloud.get("originAvailabilityZone")),
         "targetAvailabilityZone": as_str(replication.get("stagingAvailabilityZone")),
         "os": as_str(as_map(properties.get("os")).get("fullString")) or as_str(item.get("osName")),
-        "state": state,
-        "replicationState": state,
-        "lagDuration": as_str(replication.get("lagDuration")) or as_str(item.get("lagDuration")),
-        "lastSeen": as_str(cycle.get("lastSeenByServiceDateTime")) or as_str(item.get("lastSeen")),
         "backlogBytes": item[BACKLOG] if BACKLOG in item else backlog_bytes(replication.get("replicatedDisks")),
         "etaDateTime": as_str(replication.get("etaDateTime")),
-        "valuesAsOf": as_str(item.get(VALUES_AS_OF)) or as_str(item.get("lastUpdated")),
-        "lastLaunchType": as_str(initiated.get("type")),
-        "lastLaunchStatus": as_str(item.get("lastLaunchResult")) or as_str(launch.get("status")),
-        "lastLaunchTime": as_str(initiated.get("apiCallDateTime")),
         "replicatedStorageBytes": _sum(
             as_map(disk).get("replicatedStorageBytes") for disk in as_list(replication.get("replicatedDisks"))
         ),
@@ -102,12 +76,10 @@ def present(item: Mapping[str, Any], objectives: Objectives | None = None) -> Se
         "drsTags": tags,
         "tags": tags,
         "assignedToProtectionGroup": None,
-        "selectable": state in _READY and not extension_error,
+        "selectable": server["state"] in _READY and not extension_error,
     }
     if extension_error:
         server["extensionError"] = extension_error
-    if objectives is not None:
-        server |= _posture(item, tags, objectives)
     for name in ORIGINALS:
         value = item.get(name)
         if isinstance(value, str) or (isinstance(value, Mapping) and is_json(value)):
@@ -117,22 +89,6 @@ def present(item: Mapping[str, Any], objectives: Objectives | None = None) -> Se
     if TEMPLATE_ID not in server and as_str(item.get(LEGACY_TEMPLATE_ID)):
         server[TEMPLATE_ID] = item[LEGACY_TEMPLATE_ID]
     return server
-
-
-def _posture(item: Mapping[str, Any], tags: Mapping[str, Any], objectives: Objectives) -> ServerView:
-    """Return the posture of a server, why, and since when; empty where that is not known.
-
-    The item says since when for its replication alone, so not of a posture that follows from the lag.
-    """
-    posture, reason = posture_of(item, moving_values(item), objectives.lag_of(tags))
-    since = as_str(item.get(POSTURE_SINCE)) if item.get(POSTURE) == posture and reason != LAG_OVER_OBJECTIVE else ""
-    error = as_map(as_map(item.get("dataReplicationInfo")).get("dataReplicationError")).get("error")
-    return {
-        "posture": str(posture),
-        "postureReason": reason,
-        "postureSince": since,
-        "replicationError": as_str(error),
-    }
 
 
 def display_state(server: ServerView) -> ServerView:
@@ -177,13 +133,6 @@ def _interfaces(properties: Mapping[str, Any], item: Mapping[str, Any]) -> list[
         ]
     address, mac = as_str(item.get("primaryIp")), as_str(item.get("macAddress"))
     return [{"ips": [address] if address else [], "macAddress": mac, "isPrimary": True}] if address or mac else []
-
-
-def _tags(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the tags; the flat items of early versions have only those of EC2."""
-    all_tags, ec2_tags = item.get("tags"), item.get("sourceTags")
-    tags = all_tags if isinstance(all_tags, Mapping) else as_map(ec2_tags)
-    return {name: as_str(value) for name, value in tags.items()}
 
 
 def _network(item: Mapping[str, Any]) -> Mapping[str, Any]:

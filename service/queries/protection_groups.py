@@ -16,7 +16,7 @@ import anyio
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, problem_of
 from service.models import Problem, RegionStatus, Scope
-from service.queries.presenter import ServerView
+from service.queries.brief import ServerView
 
 __all__ = ["NO_TABLE", "Assignments", "ProtectionGroup", "read_assignments"]
 

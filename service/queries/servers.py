@@ -15,12 +15,13 @@ from service.fanout import prefetch
 from service.inventory.posture import Objectives
 from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.answer import Answer, build_answer
+from service.queries.brief import ServerView
 from service.queries.context import QueryContext, QueryContextLoader
 from service.queries.freshness import StatusView, is_fresh
 from service.queries.inventory import present_servers
 from service.queries.paging import page_length
 from service.queries.params import ScopesParams, ServersParams
-from service.queries.presenter import ServerView, display_state
+from service.queries.presenter import display_state
 from service.queries.protection_groups import NO_TABLE, Assignments, read_assignments
 from service.queries.query_deadline import QueryDeadline
 from service.queries.read_result import DataSource, ReadResult

@@ -24,7 +24,8 @@ from service.inventory.values_item import ScopeValues
 from service.inventory.values_reader import ValuesReader
 from service.models import Problem, RegionStatus, Scope, iso, parse_iso
 from service.queries.attributes import as_map, as_str
-from service.queries.presenter import BACKLOG, VALUES_AS_OF
+from service.queries.brief import VALUES_AS_OF
+from service.queries.presenter import BACKLOG
 from service.queries.read_result import DataSource, ScopeReadResult
 from service.settings import Settings
 

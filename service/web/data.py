@@ -114,7 +114,7 @@ class LiveData:
             if self._rows is None or self.clock() - self._rows[0] > _ROWS_S:
                 rows: list[ServerRow] = []
                 problems: list[str] = []
-                async for found in self.app.stored_servers.read(scopes_with_servers(document)):
+                async for found in self.app.stored_servers.read(scopes_with_servers(document), in_brief=True):
                     rows += rows_of(found.servers, self.now(), with_facts=False)
                     if found.problem is not None:
                         problems.append(_text(found.problem, found.scope))
