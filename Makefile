@@ -4,6 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+# Hundreds of tests start processes of ours. Without bytecode each of them would compile a few hundred modules.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test test-deep coverage mutants bench bench-check check deploy-check docs screenshots simulate soak audit sbom package format lock clean
 .DELETE_ON_ERROR:
 

@@ -38,7 +38,9 @@ class AwsProcess:
     def __init__(self, endpoint: str, environment: Mapping[str, str]) -> None:
         self._endpoint = endpoint
         no_files = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-        self.environment = {**os.environ, **_CHECKOUT, **no_files, **environment}
+        # With bytecode, as it is installed, whatever this environment says.
+        here = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        self.environment = {**here, **_CHECKOUT, **no_files, **environment}
 
     def set_faults(self, faults: Mapping[str, Any]) -> None:
         """Replace the faults."""

@@ -182,6 +182,17 @@ SCENARIOS: Final = (
         ),
         prepare=(),
     ),
+    Scenario(
+        "faces",
+        "what people look at, for 50,000 servers in 50 accounts and five active regions, on the same endpoint",
+        Estate(targets=50, regions=5, servers=200),
+        Estate(targets=2, regions=2, servers=3),
+        (
+            Run("status", "faces", "status", options={"times": 5}),
+            Run("pages", "faces", "pages", options={"times": 5}),
+        ),
+        faults=MappingProxyType({}),
+    ),
     _dark_region(16, 48, 500),
     _five_regions("slow", {"latency_ms": {**_LATENCY_MS, "drs": 300}}, "each DRS call takes 300 ms"),
     _five_regions(
