@@ -431,6 +431,13 @@ async def test_the_last_servers_of_a_scope_are_announced_as_gone_although_the_bu
     sandbox.faults(fail=[{**put, "error": "AccessDeniedException"}])
     await sandbox.sync(full_scan=True)
     received.clear()
+    # An hour later, when no write of the run before can arrive any more, so that it is not what has the scope scanned.
+    sandbox.table("DRS_REGION_STATUS_TABLE").update_item(
+        Key={"region": EAST},
+        UpdateExpression="SET accounts.#account.lookRequestedAt = :then",
+        ExpressionAttributeNames={"#account": sandbox.names.a},
+        ExpressionAttributeValues={":then": iso(utc_now() - timedelta(minutes=1))},
+    )
     await sandbox.sync()  # still failing; the scope is empty by now
     assert {each["sourceServerID"] for each in details(received)} == gone
     sandbox.faults()
