@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from service.app import open_app
-from service.cli.coverage_text import coverage_lines
+from service.cli.coverage_text import coverage_csv, coverage_lines
 from service.cli.heartbeat import heartbeat
-from service.cli.options import OutputOption, decoded, require_values
+from service.cli.options import decoded, require_values
 from service.cli.output import Output, print_json, print_text, run_command
 from service.cli.progress import live_progress
 from service.cli.signals import shutdown_on_signals
-from service.cli.streams import stdout_width
+from service.cli.streams import stdout_width, write_utf8
 from service.errors import RefusalError
 from service.protection.decision import TagFilter
 from service.settings import Settings
 from service.sync.coverage.choice import CoverageRequest
 
 __all__ = ["show_coverage"]
+
+
+class CoverageOutput(StrEnum):
+    """Output format of the command."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
 
 
 def show_coverage(
@@ -41,7 +50,10 @@ def show_coverage(
         float | None,
         typer.Option("--time-limit", metavar="SECONDS", min=1.0, help="End after this time, with what was read."),
     ] = None,
-    output: OutputOption = None,
+    output: Annotated[
+        CoverageOutput | None,
+        typer.Option("--output", "-o", help="table, json or csv. Default: table on a terminal, else JSON."),
+    ] = None,
 ) -> int:
     """List the EC2 instances that no source server protects, and why.
 
@@ -53,11 +65,12 @@ def show_coverage(
     Examples:
       drs-sync coverage
       drs-sync coverage --tag dr=yes --region us-east-1
+      drs-sync coverage -o csv > unprotected.csv
 
     Exit codes: 0 complete; 1 nothing could be done; 2 wrong usage or settings;
     3 something is unknown: an account could not be read, or servers are not known.
     """
-    chosen = output or Output.default()
+    chosen = output or CoverageOutput(Output.default())
 
     async def work(settings: Settings) -> int:
         request = CoverageRequest(
@@ -70,13 +83,15 @@ def show_coverage(
             async with heartbeat(settings.heartbeat_file), open_app(settings, shutdown=shutdown) as app:
                 with live_progress() as progress:
                     report = await app.sync_coverage(request, progress)
-        if chosen is Output.JSON:
+        if chosen is CoverageOutput.JSON:
             print_json(report)
+        elif chosen is CoverageOutput.CSV:
+            write_utf8(coverage_csv(report).encode())
         else:
             print_text(*coverage_lines(report, stdout_width()))
         return 0 if report["status"] == "complete" else 3
 
-    return run_command(chosen, work)
+    return run_command(Output.JSON if chosen is CoverageOutput.JSON else Output.TABLE, work)
 
 
 def _tags(texts: list[str] | None) -> TagFilter:

@@ -1,7 +1,9 @@
-"""The report of the coverage sync as lines of text: one line per instance, then what could not be read."""
+"""The report of the coverage sync as lines of text and as CSV: one line per instance, then what could not be read."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
@@ -10,9 +12,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from service.cli.indented import Indented
-from service.text import printable, shortened
+from service.text import printable, shortened, spreadsheet_cell
 
-__all__ = ["coverage_lines"]
+__all__ = ["coverage_csv", "coverage_lines"]
 
 _HEADINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -32,6 +34,18 @@ _KINDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "otherTags": ("without the tags", "without the tags"),
     }
 )
+_CSV_MEMBERS: Final = (
+    "accountId",
+    "region",
+    "instanceId",
+    "name",
+    "state",
+    "instanceType",
+    "reason",
+    "why",
+    "sourceServerID",
+)
+_UNKNOWN: Final = "UNKNOWN"
 _MIN_NAME: Final = 8
 _MAX_REGIONS: Final = 3
 
@@ -66,6 +80,24 @@ def coverage_lines(report: Mapping[str, Any], width: int | None) -> Iterator[Ren
                 yield Text("")
                 yield from _problem(each, " ".join([each.get("accountId", ""), *each["regions"]]).strip())
     yield from _not_looked_at(report)
+
+
+def coverage_csv(report: Mapping[str, Any]) -> str:
+    """Render a report as CSV: a line per instance that is not protected, and one per unknown account and region.
+
+    The latter have the reason `UNKNOWN` and no instance. A cell that a spreadsheet would run as a formula begins with
+    an apostrophe.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(_CSV_MEMBERS)
+    unknown = (
+        {**each, "reason": _UNKNOWN, "why": f"{each['code']}: {each.get('cause') or each['message']}"}
+        for each in report["unknown"]
+    )
+    for row in (*report["instances"], *unknown):
+        writer.writerow([spreadsheet_cell(str(row.get(name, ""))) for name in _CSV_MEMBERS])
+    return stream.getvalue()
 
 
 def _summary(report: Mapping[str, Any]) -> Iterator[Text]:

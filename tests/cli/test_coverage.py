@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+
 import pytest
 
 from service.cli.main import run
@@ -41,6 +44,23 @@ def test_what_is_unknown_ends_with_exit_code_3(synced: EngineSandbox, capsys: py
     out = capsys.readouterr().out
     assert "Unknown, not covered: 1 account and region" in out
     assert "Fix: allow ec2:DescribeInstances" in out
+
+
+def test_csv_has_a_line_per_instance_and_one_for_what_is_unknown(
+    synced: EngineSandbox, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    account = {"account_id": synced.names.a, "instances": {"us-west-2": [{"name": "=cmd()"}]}}
+    synced.server.add(parse_model(Fragment, {"accounts": [account]}, "test"))
+    synced.faults(deny=[{"account_id": synced.names.apps, "service": "ec2"}])
+    capfdbinary.readouterr()
+    arguments = ["coverage", "--account", synced.names.a, "--account", synced.names.apps, "-o", "csv"]
+    assert run([*arguments, "--region", "us-west-2"]) == 3
+    rows = list(csv.DictReader(io.StringIO(capfdbinary.readouterr().out.decode())))
+    found = {(row["accountId"], row["name"], row["reason"]) for row in rows}
+    assert (synced.names.a, "'=cmd()", "NO_SOURCE_SERVER") in found
+    (unknown,) = (row for row in rows if row["accountId"] == synced.names.apps)
+    assert (unknown["reason"], unknown["instanceId"]) == ("UNKNOWN", "")
+    assert "ec2:DescribeInstances" in unknown["why"] or "UnauthorizedOperation" in unknown["why"]
 
 
 def test_before_the_first_sync_nothing_is_known(sandbox: EngineSandbox) -> None:

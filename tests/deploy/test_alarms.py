@@ -17,6 +17,7 @@ import pytest
 from service.app import App, open_app
 from service.context import SyncRequest
 from service.settings import load_settings
+from service.sync.coverage.choice import CoverageRequest
 from service.telemetry import NAMESPACE
 from tests.deploy.alarm_states import CLOCKS, STEP_S, Clock, Metrics, ringing
 from tests.deploy.resolving import resolved
@@ -43,6 +44,8 @@ SCHEDULES: Final = {
     "sync_tags": (HOUR, 590.0),
 }
 INVENTORY, STAGING, TAGS = "sync_source_server_inventory", "sync_staging_accounts", "sync_tags"
+COVERAGE: Final = "sync_coverage"
+DAY: Final = 24 * HOUR
 TAG_RULE: Final = {"RuleName": f"{PROJECT}-tag-sync-schedule-dev"}
 Emitted = Mapping[str, Sequence[Mapping[str, Any]]]
 """Operation -> the EMF documents of its runs, one after another."""
@@ -122,6 +125,9 @@ async def emit(runs: int = 3, jobs: Sequence[str] = (INVENTORY, STAGING, TAGS)) 
 
 
 async def _run(app: App, job: str) -> None:
+    if job == COVERAGE:
+        await app.sync_coverage(CoverageRequest())
+        return
     runs = {INVENTORY: app.sync_inventory, STAGING: app.sync_staging, TAGS: app.sync_tags}
     await runs[job](SyncRequest())
 
@@ -249,6 +255,47 @@ async def test_a_region_status_table_that_cannot_be_read_rings(monkeypatch: pyte
     assert "FullScanFallbackAlarm" in always(replayed(emitted))
 
 
+def coverage_states(document: Mapping[str, Any], *, days: Sequence[int]) -> dict[str, set[int]]:
+    """Return on which of ten days each alarm rings, where the coverage sync has run on these days, about noon."""
+    metrics = Metrics()
+    [directive] = document["_aws"]["CloudWatchMetrics"]
+    values = {each["Name"]: document[each["Name"]] for each in directive["Metrics"]}
+    for day in days:
+        at_s = (day + 0.5) * DAY + (590.0 if day % 2 else 0.0)  # one run takes ten minutes longer than the next
+        for names in directive["Dimensions"]:
+            metrics.add(directive["Namespace"], {name: document[name] for name in names}, at_s, values)
+    monitoring = stack(**dict.fromkeys(SWITCHES, "false"), EnableCoverageSync="true")
+    times = [step * HOUR for step in range(int(10 * DAY / HOUR) + 1)]
+    found: dict[str, set[int]] = {}
+    for clock in CLOCKS:
+        for logical, rung in ringing(monitoring, metrics, times, clock).items():
+            found.setdefault(logical, set()).update(int(at // DAY) for at in rung if at >= 3 * DAY)
+    return {logical: each for logical, each in found.items() if each}
+
+
+async def test_the_coverage_sync_rings_when_it_is_silent_or_cannot_read_what_it_should(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An account without a record that cannot be entered takes no part: it is unknown, and rings nothing."""
+    with sandbox_of(monkeypatch, usual) as sandbox:
+        await emit(1, (INVENTORY,))
+        [healthy] = (await emit(1, (COVERAGE,)))[COVERAGE]
+        sandbox.faults(deny=[{"account_id": sandbox.names.a, "service": "ec2"}])
+        [denied] = (await emit(1, (COVERAGE,)))[COVERAGE]
+    assert healthy["ScopesFailed"] > 0  # Apps, which has no role
+    assert coverage_states(healthy, days=range(10)) == {}
+    assert "CoverageSyncFailingAlarm" in coverage_states(denied, days=range(10))
+    silent = coverage_states(healthy, days=range(5))
+    assert set(silent) == {"CoverageSyncSilentAlarm"}
+    assert {8, 9, 10} <= silent["CoverageSyncSilentAlarm"] <= {6, 7, 8, 9, 10}
+
+
+@pytest.mark.parametrize("switch", ["false", "true"])
+def test_alarms_of_the_coverage_sync_exist_where_it_is_enabled(switch: str) -> None:
+    alarms = {logical for logical, _ in of_type(stack(EnableCoverageSync=switch), "AWS::CloudWatch::Alarm")}
+    assert ({"CoverageSyncSilentAlarm", "CoverageSyncFailingAlarm"} <= alarms) == (switch == "true")
+
+
 def test_the_number_of_metrics_is_the_one_that_the_documentation_tells(healthy: Emitted) -> None:
     documents = [each for found in healthy.values() for each in found]
     metrics = {
@@ -264,10 +311,11 @@ def test_the_number_of_metrics_is_the_one_that_the_documentation_tells(healthy: 
 
 
 def test_every_alarm_can_be_evaluated_within_a_day_and_reads_the_metrics_of_its_installation() -> None:
-    """CloudWatch takes no alarm whose periods are longer than a day together."""
+    """CloudWatch takes no alarm whose periods are longer than a day together, or a week if each has an hour."""
     for name in ("monitoring.yaml", "container.yaml", "statemachine.yaml"):
         for logical, alarm in of_type(template(name), "AWS::CloudWatch::Alarm"):
-            assert alarm["Period"] * alarm["EvaluationPeriods"] <= 86_400, logical
+            longest = 604_800 if alarm["Period"] >= HOUR else 86_400
+            assert alarm["Period"] * alarm["EvaluationPeriods"] <= longest, logical
             if alarm["Namespace"] == NAMESPACE:
                 names = [each["Name"] for each in alarm["Dimensions"]]
                 assert names == ["Project", "Environment", "Operation"], logical

@@ -20,6 +20,7 @@ from service.sync.coverage.document import document_of
 from service.sync.coverage.origin_access import OriginAccess
 from service.sync.coverage.scan import COUNTS, CoverageScan, ScanTools
 from service.sync.coverage.server_reader import ServersRead, read_servers
+from service.sync.engine.metrics import ORIGIN_DENIED
 from service.sync.engine.outcome import ScopeResult
 from service.sync.engine.report import Progress
 from service.sync.engine.runner import run
@@ -56,6 +57,7 @@ class CoverageSync(Sync):
         self._request = request
         self._scans: dict[Scope, CoverageScan] = {}
         self._failures: dict[Scope, Problem] = {}
+        self._origins_denied = 0
         self._servers: ServersRead
         self._access: OriginAccess
         self._tools: ScanTools
@@ -103,13 +105,16 @@ class CoverageSync(Sync):
         """Make the scan of an account and region."""
         return CoverageScan(scope, Ec2Reader(session), self._tools)
 
-    async def collect(self, result: ScopeResult, scan: ScopeScan | None, run: Run) -> None:  # noqa: ARG002 - as Sync has it
+    async def collect(self, result: ScopeResult, scan: ScopeScan | None, run: Run) -> None:
         """Keep the scan, and what it could not read."""
         found = scan if isinstance(scan, CoverageScan) else None
         if found is not None:
             self._scans[result.scope] = found
         if result.failure is not None and (found is None or not found.is_read):
             self._failures[result.scope] = result.failure
+            # Of a recorded account that cannot be entered, the inventory sync says so as well.
+            is_recorded = result.scope.account_id in run.context.directory
+            self._origins_denied += result.failure.service == "sts" and not is_recorded
 
     async def finish(self, run: Run) -> Mapping[str, Any]:
         """Note which scopes could not be read; report the instances that are not protected."""
@@ -118,7 +123,7 @@ class CoverageSync(Sync):
         if self._table is not None:
             problem = await run.record("which scopes could not be read", lambda: self._record(run, left))
             run.report.problem(*([problem] if problem else ()))
-        return document_of(
+        document = document_of(
             self._request,
             self._scans,
             self._failures,
@@ -126,6 +131,7 @@ class CoverageSync(Sync):
             servers=self._servers.known.index.servers,
             server_scopes_unknown=self._servers.unknown,
         )
+        return {**document, ORIGIN_DENIED: self._origins_denied}
 
     async def _record(self, run: Run, left: Mapping[str, int]) -> None:
         table = self._table

@@ -7,7 +7,10 @@ from typing import Any, Final
 
 from service.regions.selection import RegionSource
 
-__all__ = ["figures_of", "metrics_operation", "summary_of"]
+__all__ = ["ORIGIN_DENIED", "figures_of", "metrics_operation", "summary_of"]
+
+ORIGIN_DENIED: Final = "scopesOriginDenied"
+"""Member of the report: scopes that failed or are partial only because accounts of EC2 instances take no part."""
 
 _LONG_MEMBERS: Final = frozenset({"errors", "warnings", "regions", "planned", "details", "accountResults"})
 _LONG_MEMBERS_OF_COVERAGE: Final = frozenset({"instances", "lookedAt", "unknown", "notLookedAt", "serverScopesUnknown"})
@@ -43,7 +46,7 @@ def figures_of(report: Mapping[str, Any]) -> dict[str, Any]:
         "regionsSkipped": report["regionsSkipped"] if source.is_filtered else None,  # else status left out none
         "scopesFailed": failed,
         # An account of EC2 instances that takes no part is nothing to repair, however often its tags cannot be read.
-        "scopesToRepair": failed - report.get("scopesOriginDenied", 0),
+        "scopesToRepair": failed - report.get(ORIGIN_DENIED, 0),
         "fallback": int(source.is_fallback and scopes["asked"] > 0),  # without accounts there is nothing to scan
     }
     if "instancesUnprotected" in report:  # the coverage sync reads no server

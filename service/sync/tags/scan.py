@@ -15,6 +15,7 @@ from service.errors import AwsError, unconfirmed_empty
 from service.fanout import fan_out
 from service.inventory.server import SourceServer, instance_facts, name_of_record, parse_server
 from service.models import Now, OddRecord, Problem, Scope
+from service.sync.engine.metrics import ORIGIN_DENIED
 from service.sync.engine.outcome import (
     ScopeResult,
     account_problem,
@@ -28,10 +29,7 @@ from service.sync.tags.results import TagResults
 from service.sync.tags.state import TagState
 from service.sync.tags.write import TagWrites, Task
 
-__all__ = ["ORIGIN_DENIED", "ScanTools", "TagScan"]
-
-ORIGIN_DENIED: Final = "scopesOriginDenied"
-"""Member of the report: scopes that are partial only because accounts of EC2 instances deny access."""
+__all__ = ["ScanTools", "TagScan"]
 
 _ORIGINS_AT_ONCE: Final = 4
 _REFUSAL_FIX: Final = "shorten or remove tags of the instance, or remove tags of the source server"

@@ -13,12 +13,13 @@ from service.fanout import fan_out
 from service.models import Problem, RegionStatus, Scope
 from service.regions.selection import RegionSource, StatusUnavailable
 from service.regions.status_rows import FullScanMark
+from service.sync.engine.metrics import ORIGIN_DENIED
 from service.sync.engine.outcome import ScopeResult
 from service.sync.engine.report import planned_members
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
 from service.sync.tags.report import AccountResult, is_unanswered, observations_of
 from service.sync.tags.results import TagCounts
-from service.sync.tags.scan import ORIGIN_DENIED, ScanTools, TagScan
+from service.sync.tags.scan import ScanTools, TagScan
 from service.sync.tags.state import TagState
 
 __all__ = ["COUNTS", "OPERATION", "TagSync"]
