@@ -16,7 +16,7 @@ from service.accounts.registration import checked_account_id, target_record
 from service.accounts.staging import add_staging_account, remove_staging_account, staging_record
 from service.app import App, open_app
 from service.aws.dynamodb import Item
-from service.cli.answers import COMPLETENESS_MEMBERS, show_answer
+from service.cli.answers import COMPLETENESS_MEMBERS, counted, show_answer
 from service.cli.columns import Column, pairs, table
 from service.cli.options import OutputOption
 from service.cli.output import Output, is_confirmed, print_result, run_command, sanitize
@@ -24,7 +24,15 @@ from service.cli.problem_text import paragraph
 from service.errors import RefusalError
 from service.settings import Settings
 
-__all__ = ["add_account", "add_staging", "list_accounts", "remove_account", "remove_staging", "validate"]
+__all__ = [
+    "accounts_table",
+    "add_account",
+    "add_staging",
+    "list_accounts",
+    "remove_account",
+    "remove_staging",
+    "validate",
+]
 
 Target = Annotated[str, typer.Argument(metavar="TARGET", help="Id of the target account.", show_default=False)]
 Staging = Annotated[str, typer.Argument(metavar="STAGING", help="Id of the staging account.", show_default=False)]
@@ -68,7 +76,7 @@ def list_accounts(output: OutputOption = None) -> int:
     3 incomplete: a record cannot be used, or some accounts or regions are
     unknown.
     """
-    return show_answer(output or Output.default(), lambda app: app.accounts.run(), _accounts_table)
+    return show_answer(output or Output.default(), lambda app: app.accounts.run(), accounts_table)
 
 
 def add_account(
@@ -282,7 +290,8 @@ def validate(
     )
 
 
-def _accounts_table(body: Mapping[str, Any]) -> Group:
+def accounts_table(body: Mapping[str, Any]) -> Group:
+    """Render a line per account, staging accounts below their target, then why some cannot be used."""
     rows, unusable, accounts = [], list[RenderableType](), body["accounts"]
     for account in accounts:
         for kind, each in (("target", account), *(("  staging", staging) for staging in account["stagingAccounts"])):
@@ -290,7 +299,7 @@ def _accounts_table(body: Mapping[str, Any]) -> Group:
             if not each["usable"]:
                 where = str(each["accountId"])
                 unusable += [Text(), *paragraph("not usable", "", where, str(each.get("reason", "")), "")]
-    return Group(table(f"{len(accounts)} target accounts", _COLUMNS, rows), *unusable)
+    return Group(table(counted(len(accounts), "target account"), _COLUMNS, rows), *unusable)
 
 
 def _account_row(kind: str, account: Mapping[str, Any]) -> tuple[object, ...]:

@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 
 from service.app import open_app
 from service.cli.output import Output, is_confirmed, print_message, print_result, print_unknown, run_command, sanitize
+from service.cli.problem_text import problem_paragraphs
 from service.cli.progress import live_progress
 from service.cli.signals import shutdown_on_signals
 from service.cli.streams import write_utf8
@@ -22,8 +23,9 @@ from service.queries.regions import NOTHING_KNOWN
 from service.query_app import QueryApp, open_query_app
 from service.settings import Settings
 
-__all__ = ["COMPLETENESS_MEMBERS", "exit_code_of", "show_answer", "source_tables", "title_of"]
+__all__ = ["COMPLETENESS_MEMBERS", "counted", "exit_code_of", "show_answer", "source_tables", "title_of"]
 
+_NOWHERE: Final = "none"  # source of a scope that was not read
 COMPLETENESS_MEMBERS: Final = frozenset({"complete", "scopeStates", "unknown", "unknownByCause"})
 """The members of every answer about its completeness, which `show_answer` renders below the answer itself."""
 
@@ -111,18 +113,25 @@ def source_tables(body: Mapping[str, Any]) -> Iterator[RenderableType]:
     ]
     for source, scopes, servers, oldest in rows:
         age = f", oldest scan {human_duration(oldest)} ago" if isinstance(oldest, int) else ""
-        yield sanitize(f"from {source}: {_counted(scopes, 'scope')}, {_counted(servers, 'server')}{age}")
+        read = f"from {source}" if source != _NOWHERE else "not read"
+        yield sanitize(f"{read}: {counted(scopes, 'scope')}, {counted(servers, 'server')}{age}")
+    yield from problem_paragraphs({"errors": [*_other_errors(body)], "warnings": []})
+
+
+def _other_errors(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """List the errors of an answer but those of scopes that `unknown_block` names, with cause and fix."""
+    unknown = {(each["accountId"], each["region"]) for each in body["unknown"]}
     for each in body["errors"]:
-        where = " ".join(filter(None, (each.get("accountId", ""), ", ".join(each.get("regions", ())))))
-        fix = f" Fix: {each['advice']}" if each.get("advice") else ""
-        yield sanitize(
-            f"error: {where}: {each['code']}: {each['message'].rstrip('.')}.{fix}".replace("error: :", "error:")
-        )
+        error = {"regions": [], **each}
+        scopes = {(each.get("accountId"), region) for region in error["regions"]}
+        if not scopes or not scopes <= unknown:
+            yield error
 
 
 def _oldest(scopes: Iterable[Mapping[str, Any]]) -> object:
     return max((scope["ageSeconds"] for scope in scopes if scope["ageSeconds"] is not None), default="")
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """Return a number and what it counts."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

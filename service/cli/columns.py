@@ -19,7 +19,6 @@ __all__ = ["Column", "columns", "pairs", "table"]
 
 _GAP: Final = 2
 _MIN_CUT: Final = 8
-_READABLE: Final = 12  # to which texts are cut before a column is left out
 _ELLIPSIS: Final = "\N{HORIZONTAL ELLIPSIS}"
 
 
@@ -32,12 +31,14 @@ class Column:
         priority: columns with a larger number are left out first where there is no room; 0 is never left out.
         is_number: aligned right.
         can_be_cut: its texts may be cut where there is no room; ids are not.
+        readable: characters to which its texts are cut, if at all, before another column is left out.
     """
 
     heading: str
     priority: int = 0
     is_number: bool = False
     can_be_cut: bool = False
+    readable: int = 12
 
 
 def table(title: str, headings: Sequence[Column], rows: Iterable[Sequence[object]], *, is_wide: bool = False) -> Group:
@@ -118,18 +119,20 @@ def _fitting(headings: Sequence[Column], widths: Sequence[int], width: int) -> t
     def excess() -> int:
         return sum(map(int, (fitted[position] for position in shown))) + _GAP * (len(shown) - 1) - width
 
-    def cut(floor: int) -> None:
+    def cut(*, most: bool) -> None:
         for position in sorted(shown, key=lambda each: -fitted[each]):
-            if headings[position].can_be_cut and excess() > 0:
-                fitted[position] = max(min(floor, fitted[position]), fitted[position] - excess())
+            column = headings[position]
+            if column.can_be_cut and excess() > 0:
+                least = min(_MIN_CUT if most else column.readable, fitted[position])
+                fitted[position] = max(least, fitted[position] - excess())
 
     while True:
-        cut(_READABLE)
+        cut(most=False)
         optional = [position for position in shown if headings[position].priority]
         if excess() <= 0:
             return shown, fitted
         if not optional:
-            cut(_MIN_CUT)
+            cut(most=True)
             return shown, fitted
         shown.remove(max(optional, key=lambda each: (headings[each].priority, each)))
         fitted = [*widths]

@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from service.cli.answers import show_answer, source_tables, title_of
+from service.cli.answers import counted, show_answer, source_tables, title_of
 from service.cli.columns import Column, table
 from service.cli.options import OutputOption, QueryAccounts, QueryRegions, Refresh, join_values
 from service.cli.output import Output, sanitize
@@ -18,7 +18,7 @@ from service.queries.request_models import ScopesRequest
 from service.query_app import QueryApp
 from service.text import shortened
 
-__all__ = ["show_extended"]
+__all__ = ["extended_table", "show_extended"]
 
 _COLUMNS: Final = (
     Column("name", can_be_cut=True),
@@ -57,12 +57,13 @@ def show_extended(
         params = {"accountId": join_values("--account", account), "region": join_values("--region", region)}
         return await app.extended.run(ScopesRequest.parse(params, app.settings).scopes)
 
-    return show_answer(output or Output.default(), query, _tables, refresh=refresh)
+    return show_answer(output or Output.default(), query, extended_table, refresh=refresh)
 
 
-def _tables(body: Mapping[str, Any]) -> Group:
+def extended_table(body: Mapping[str, Any]) -> Group:
+    """Render a line per extended server, then the errors, and how many each staging account has."""
     servers = body["extendedServers"]
-    title = title_of(body, f"{body['count']} extended servers")
+    title = title_of(body, counted(body["count"], "extended server"))
     tables: list[RenderableType] = [table(title, _COLUMNS, map(_row, servers)), *_errors(servers)]
     if body["byStagingAccount"]:
         tables += [Text(), table("by staging account", _STAGING_COLUMNS, body["byStagingAccount"].items()), Text()]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.padding import Padding
 from rich.text import Text
 
 from service.text import printable
 
 __all__ = ["Indented"]
+
+_MIN_ROOM: Final = 8
 
 
 class Indented:
@@ -18,7 +21,7 @@ class Indented:
         self._text, self._columns = printable(text), columns
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if options.no_wrap:  # a Padding would cut the text at the width that a pipe does not have
-            yield Text(" " * self._columns + self._text)
-        else:
-            yield Padding(Text(self._text), (0, 0, 0, self._columns))
+        text, room = Text(self._text), max(_MIN_ROOM, options.max_width - self._columns)
+        for line in [text] if options.no_wrap else text.wrap(console, room):
+            line.rstrip()
+            yield Text(" " * self._columns + line.plain, no_wrap=True, overflow="ignore")

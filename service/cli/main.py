@@ -36,10 +36,24 @@ from service.cli.streams import StdoutError, discard_stdout, set_up_streams
 
 __all__ = ["main", "run"]
 
+_HELP: Final = """Keep an inventory of AWS Elastic Disaster Recovery (DRS) across many accounts and regions.
+
+Examples:
+  drs-sync demo                          see it work, on a simulated AWS
+  drs-sync doctor                        check roles, regions and tables
+  drs-sync sync inventory                read DRS into the inventory
+  drs-sync status                        could it fail over now?
+  drs-sync servers --unhealthy           which servers need somebody?
+  drs-sync servers -o wide | grep NAME   every column, one line per server
+  drs-sync COMMAND -h                    options and examples of a command
+
+Exit codes: 0 complete; 1 failed; 2 wrong usage or settings;
+3 partial, or something is unknown.
+"""
 cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},  # every command inherits these
-    help="Keep an inventory of AWS Elastic Disaster Recovery (DRS) across many accounts and regions.",
+    help=_HELP,
 )
 sync = typer.Typer(help="Update the inventory, extended servers or tags from AWS.")
 sync.command("inventory")(syncs.sync_inventory)

@@ -10,7 +10,7 @@ import typer
 from rich.console import Group, RenderableType
 
 from service.app import App, open_app
-from service.cli.answers import show_answer, title_of
+from service.cli.answers import counted, show_answer, title_of
 from service.cli.columns import Column, table
 from service.cli.options import OutputOption
 from service.cli.output import Output, print_result, run_command, sanitize
@@ -23,7 +23,7 @@ from service.regions.status_rows import RegionRow
 from service.settings import Settings
 from service.text import printable
 
-__all__ = ["drop_regions", "show_regions"]
+__all__ = ["drop_regions", "regions_table", "show_regions"]
 
 _COLUMNS: Final = (
     Column("region"),
@@ -53,7 +53,7 @@ def show_regions(context: typer.Context, output: OutputOption = None) -> int:
     if context.invoked_subcommand:
         context.obj = output
         return 0
-    return show_answer(output or Output.default(), lambda app: app.regions.run(), _table)
+    return show_answer(output or Output.default(), lambda app: app.regions.run(), regions_table)
 
 
 def drop_regions(
@@ -84,7 +84,7 @@ def drop_regions(
             results = await _drop(app, tuple(dict.fromkeys(names)), force=force, dry_run=dry_run)
         document = {"operation": "drop_regions", "status": "complete", "dryRun": dry_run, "regions": results}
         rows = [(each["region"], each["status"], each["serverCount"]) for each in results]
-        print_result(chosen, document, lambda: table(f"{len(rows)} rows", _DROPPED_COLUMNS, rows))
+        print_result(chosen, document, lambda: table(counted(len(rows), "row"), _DROPPED_COLUMNS, rows))
         return 0
 
     return run_command(chosen, work)
@@ -124,10 +124,11 @@ def _reason_to_refuse(row: RegionRow, *, settings: Settings, force: bool) -> str
     return "" if force and row.region not in settings.catalog else reason_to_keep(row, settings)
 
 
-def _table(body: Mapping[str, Any]) -> RenderableType:
+def regions_table(body: Mapping[str, Any]) -> RenderableType:
+    """Render a line per region, then the attempts that failed and the warnings."""
     if not body["regions"]:
         return sanitize(body["message"])
-    title = f"{len(body['activeRegions'])} active regions, {body['serverCount']} servers"
+    title = f"{counted(len(body['activeRegions']), 'active region')}, {counted(body['serverCount'], 'server')}"
     regions = table(title_of(body, title), _COLUMNS, map(_row, body["regions"]))
     warnings = [f"{each['message']}. Fix: {each['advice']}" for each in body["warnings"]]
     return Group(regions, *map(sanitize, (*_failed_attempts(body), *warnings)))

@@ -17,6 +17,7 @@ from service.durations import DURATION_FORM, parse_duration_s
 from service.errors import RefusalError
 from service.inventory.moving_values import duration_ms, time_ms
 from service.inventory.posture import SEVERITY
+from service.models import utc_now
 from service.queries.answer import Answer
 from service.queries.filters import REPLICATION_STATES
 from service.queries.request_models import InventoryRequest
@@ -92,10 +93,18 @@ DrillOlderThan = Annotated[
     str | None,
     typer.Option("--drill-older-than", metavar="TIME", help="Without a launch that succeeded since, such as 90d."),
 ]
-Sort = Annotated[SortBy | None, typer.Option("--sort", help="Sort all servers by this, the worst first.")]
+Sort = Annotated[
+    SortBy | None,
+    typer.Option("--sort", metavar="KEY", help=f"Sort all servers, the worst first, by {', '.join(SortBy)}."),
+]
 OutputForm = Annotated[
     ServersOutput | None,
-    typer.Option("--output", "-o", help="Default: table on a terminal, json in a pipe; wide has every column."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FORM",
+        help="table, wide (every column), json or csv. Default: table on a terminal, json in a pipe.",
+    ),
 ]
 
 
@@ -162,7 +171,7 @@ def _show(form: ServersOutput, query: Callable[[QueryApp], Awaitable[Answer]], *
     return show_answer(
         Output.JSON if form is ServersOutput.JSON else Output.TABLE,
         query,
-        lambda body: servers_table(body, is_wide=form is ServersOutput.WIDE),
+        lambda body: servers_table(body, utc_now(), is_wide=form is ServersOutput.WIDE),
         refresh=refresh,
         write=servers_csv if form is ServersOutput.CSV else None,
     )

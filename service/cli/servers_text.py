@@ -1,10 +1,11 @@
-"""Servers of an answer as a table and as CSV."""
+"""Servers of an answer as a table and as CSV. Pure."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
@@ -14,7 +15,6 @@ from service.cli.answers import source_tables, title_of
 from service.cli.columns import Column, table
 from service.durations import human_duration
 from service.inventory.moving_values import duration_ms, time_ms
-from service.models import utc_now
 from service.text import printable, spreadsheet_cell
 
 __all__ = ["servers_csv", "servers_table"]
@@ -22,7 +22,7 @@ __all__ = ["servers_csv", "servers_table"]
 _COLUMNS: Final = (
     Column("name", can_be_cut=True),
     Column("id"),
-    Column("state", can_be_cut=True),
+    Column("state", can_be_cut=True, readable=30),  # the reason of a stall tells more than the account
     Column("lag"),
     Column("region", 1),
     Column("account", 2),
@@ -56,11 +56,11 @@ _CSV_MEMBERS: Final = (
 )
 
 
-def servers_table(body: Mapping[str, Any], *, is_wide: bool) -> Group:
-    """Render a line per server, then where the answer comes from."""
+def servers_table(body: Mapping[str, Any], now: datetime, *, is_wide: bool) -> Group:
+    """Render a line per server, then where the answer comes from; `now` is what ages are counted from."""
     title = title_of(body, f"{body['count']} of {body['totalCount']} servers")
     parts: list[RenderableType] = [
-        table(title, _COLUMNS, map(_row, body["servers"]), is_wide=is_wide),
+        table(title, _COLUMNS, [_row(server, now) for server in body["servers"]], is_wide=is_wide),
         *source_tables(body),
     ]
     if "nextToken" in body:
@@ -80,7 +80,7 @@ def servers_csv(body: Mapping[str, Any]) -> str:
     return stream.getvalue()
 
 
-def _row(server: Mapping[str, Any]) -> tuple[object, ...]:
+def _row(server: Mapping[str, Any], now: datetime) -> tuple[object, ...]:
     hardware = server["hardware"]
     return (
         server["hostname"] or server["nameTag"],
@@ -89,8 +89,8 @@ def _row(server: Mapping[str, Any]) -> tuple[object, ...]:
         _lag(server),
         server["region"],
         server["accountId"],
-        _ago(server["postureSince"]),
-        _ago(server["lastLaunchTime"]),
+        _ago(server["postureSince"], now),
+        _ago(server["lastLaunchTime"], now),
         "/".join(filter(None, (server["sourceAccount"], server["sourceRegion"]))),
         hardware["totalCores"],
         hardware["ramGiB"],
@@ -108,10 +108,10 @@ def _lag(server: Mapping[str, Any]) -> str:
     return server["lagDuration"] if number is None else human_duration(number / 1000)
 
 
-def _ago(time: str) -> str:
+def _ago(time: str, now: datetime) -> str:
     """Return how long ago a time was; empty where there is none."""
     moment = time_ms(time.replace("+00:00", "Z"))
-    return "" if moment is None else human_duration(utc_now().timestamp() - moment / 1000)
+    return "" if moment is None else human_duration(now.timestamp() - moment / 1000)
 
 
 def _cell(value: object) -> str:

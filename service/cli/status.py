@@ -19,7 +19,7 @@ from service.queries.request_models import ScopesRequest
 from service.query_app import open_query_app
 from service.settings import Settings
 
-__all__ = ["show_status"]
+__all__ = ["screen", "show_status"]
 
 _STYLES: Final[Mapping[Tone, str]] = MappingProxyType(
     {Tone.PLAIN: "", Tone.TITLE: "bold", Tone.GOOD: "green", Tone.BAD: "bold red", Tone.DOUBTFUL: "yellow"}
@@ -57,14 +57,14 @@ def show_status(
             body = await app.publish("get_estate", answer)
         is_good = body["complete"] and body["verdict"] in _GOOD
         if not (quiet and is_good):
-            print_result(chosen, body, lambda: _render(body))
+            print_result(chosen, body, lambda: screen(body, stdout_width() or sys.maxsize))
         return 0 if is_good else 3
 
     return run_command(chosen, work)
 
 
-def _render(body: Mapping[str, Any]) -> Group:
-    width = stdout_width() or sys.maxsize
+def screen(body: Mapping[str, Any], width: int) -> Group:
+    """Render the first screen for a terminal with this many columns."""
     return Group(
         *(
             Text(line.text, style=_STYLES[line.tone], no_wrap=True, overflow="ignore")

@@ -88,3 +88,16 @@ def test_pairs_are_aligned_and_their_values_folded_where_a_terminal_ends() -> No
         "role  arn:aws:iam::111122223333:role/Role \N{REPLACEMENT CHARACTER}[2J"
     ]
     assert printed(pairs("none", [("name", "")]), 30) == ["none", "name"]
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (70, "s-1  STALLED AGENT_NOT_SEEN  111122223333"),
+        (40, "s-1  STALLED AGENT_NOT_SEEN"),
+        (20, "s-1  STALLED AGENT_…"),
+    ],
+)
+def test_a_text_that_matters_is_cut_after_other_columns_are_left_out(width: int, shown: str) -> None:
+    headings = (Column("id"), Column("state", can_be_cut=True, readable=30), Column("account", 1))
+    assert list(columns(headings, [("s-1", "STALLED AGENT_NOT_SEEN", "111122223333")], width))[1] == shown
