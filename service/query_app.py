@@ -23,6 +23,7 @@ from service.queries.estate.servers import StoredServersQuery
 from service.queries.extended import ExtendedQuery
 from service.queries.failback.query import FailbackQuery
 from service.queries.inventory import InventoryQuery
+from service.queries.readiness import ReadinessQuery
 from service.queries.regions import RegionsQuery
 from service.queries.servers import ServersQuery
 from service.queries.staging import StagingQueries
@@ -79,6 +80,7 @@ class QueryApp:
     accounts: AccountsQuery
     estate: EstateQuery
     stored_servers: StoredServersQuery
+    readiness: ReadinessQuery
     refresher: Refresher | None
     _requested_at: dict[Scope, float] = field(default_factory=dict)
 
@@ -165,6 +167,7 @@ async def open_query_app(
             AccountsQuery(aws_client, settings, status, now),
             EstateQuery(aws_client, settings, status, now),
             StoredServersQuery(aws_client, settings),
+            ReadinessQuery(aws_client, settings),
             refresher,
         )
 

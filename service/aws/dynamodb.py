@@ -144,6 +144,10 @@ class TableReader:
         self._decoded(operation, [last_key])
         return items, last_key
 
+    async def probe(self) -> None:
+        """Read one item at most, to see that the table can be read. Raises AwsError."""
+        await self._page("Scan", {"Limit": 1})
+
     async def get(self, key: Mapping[str, Any]) -> Item | None:
         """Read one item, consistently; None when there is none. Raises AwsError."""
         response = await self.call("GetItem", {"Key": encode(key), "ConsistentRead": True})

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from service.models import iso
 from service.pages.estate_page import causes_of, grid_of, lines_of, moment_of, tables_of
 from service.pages.html import COLUMNS, Pages
 from service.pages.server_facts import ServerRow
-from service.pages.words import POSTURE_WORDS, severity
+from service.pages.words import POSTURE_WORDS, ago, severity
 
 __all__ = ["index_page", "problem_page", "server_href", "server_page", "servers_page"]
 
@@ -29,7 +31,7 @@ def server_href(server_id: str, account: str, region: str) -> str:
     return f"/servers/{quote(server_id, safe='')}?{urlencode({'account': account, 'region': region})}"
 
 
-def index_page(pages: Pages, document: Mapping[str, Any]) -> str:
+def index_page(pages: Pages, document: Mapping[str, Any], now: datetime) -> str:
     """Render the first page, from the estate's document alone."""
     ready, believed = lines_of(document)
     examples = [each for cause in document["needsYou"] for each in cause["examples"] if each.get("sourceServerID")]
@@ -56,12 +58,13 @@ def index_page(pages: Pages, document: Mapping[str, Any]) -> str:
         ],
         "tables": tables_of(document),
     }
-    return pages.render("live_index.html", _members("Could the estate fail over now?", document, page, _INDEX_LINKS))
+    return pages.render(
+        "live_index.html", _members("Could the estate fail over now?", _as_of(document, now), page, _INDEX_LINKS)
+    )
 
 
 def servers_page(
     pages: Pages,
-    document: Mapping[str, Any],
     rows: Sequence[ServerRow],
     *,
     choice: Mapping[str, str],
@@ -71,12 +74,13 @@ def servers_page(
     following: str,
     problems: Sequence[str],
     total: int,
+    read_at: datetime,
+    now: datetime,
 ) -> str:
     """Render one page of the list of servers.
 
     Args:
         pages: the templates.
-        document: the estate's document.
         rows: the servers of the page.
         choice: what was chosen: q, posture, account, region, sort.
         columns: by key of a column the address that sorts by it, and how it is sorted now; empty if it is not.
@@ -85,6 +89,8 @@ def servers_page(
         following: address of the next page; empty if there is none.
         problems: what could not be read.
         total: how many servers the choice is about.
+        read_at: when they were read.
+        now: the time.
     """
     page = {
         "heading": f"{total:,} {'server' if total == 1 else 'servers'}",
@@ -97,22 +103,45 @@ def servers_page(
         "previous": previous,
         "next": following,
     }
-    return pages.render("live_servers.html", _members("Servers", document, page, _LINKS))
+    return pages.render("live_servers.html", _members("Servers", _as_of({"asOf": iso(read_at)}, now), page, _LINKS))
 
 
 def server_page(
     pages: Pages,
-    document: Mapping[str, Any],
     *,
     server_id: str,
     name: str,
     row: ServerRow | None,
     runbook: Sequence[str],
     problems: Sequence[str],
+    read_at: datetime,
+    is_live: bool,
+    live_href: str,
 ) -> str:
-    """Render the page of one server; without a row, the inventory does not have it."""
-    page = {"server_id": server_id, "row": row, "runbook": runbook, "problems": problems}
-    return pages.render("live_server.html", _members(row.name if row else name, document, page, _LINKS))
+    """Render the page of one server.
+
+    Args:
+        pages: the templates.
+        server_id: its source server id.
+        name: what it is called.
+        row: the server as the inventory has it; None if it does not.
+        runbook: lines of its runbook.
+        problems: what could not be read.
+        read_at: when all this was read.
+        is_live: DRS was read for the runbook, and not the tables alone.
+        live_href: address of the page that reads DRS.
+    """
+    page = {
+        "server_id": server_id,
+        "row": row,
+        "runbook": runbook,
+        "problems": problems,
+        "is_live": is_live,
+        "live_href": live_href,
+    }
+    source = "facts are those of the inventory, the runbook is of its state in DRS" if is_live else "from the inventory"
+    subtitle = f"Read at {moment_of({'asOf': iso(read_at)})}: {source}"
+    return pages.render("live_server.html", _members(row.name if row else name, subtitle, page, _LINKS))
 
 
 def problem_page(pages: Pages, title: str, text: str, fix: str, href: str) -> str:
@@ -126,11 +155,12 @@ def problem_page(pages: Pages, title: str, text: str, fix: str, href: str) -> st
     return pages.render("live_problem.html", members)
 
 
-def _members(
-    title: str, document: Mapping[str, Any], page: Mapping[str, Any], links: Sequence[tuple[str, str]]
-) -> dict[str, Any]:
-    subtitle = f"Disaster recovery with AWS DRS, as of {moment_of(document)}"
+def _members(title: str, subtitle: str, page: Mapping[str, Any], links: Sequence[tuple[str, str]]) -> dict[str, Any]:
     return {"title": title, "subtitle": subtitle, "links": links, "page": page}
+
+
+def _as_of(document: Mapping[str, Any], now: datetime) -> str:
+    return f"Disaster recovery with AWS DRS, as of {moment_of(document)} ({ago(document['asOf'], now)})"
 
 
 def _problem(error: Mapping[str, Any]) -> str:

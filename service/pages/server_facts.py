@@ -13,7 +13,7 @@ from service.models import iso, parse_iso
 from service.pages.words import UNKNOWN, ago, lag_seconds, posture_word, rank_of, severity
 from service.text import printable
 
-__all__ = ["ServerRow", "name_of", "row_of", "rows_of"]
+__all__ = ["ServerRow", "in_order", "name_of", "row_of", "rows_of"]
 
 _NEVER: Final = "never, as far as DRS shows"
 
@@ -79,13 +79,18 @@ def rows_of(views: Iterable[Mapping[str, Any]], now: datetime, *, with_facts: bo
     """
     seen: Counter[str] = Counter()
     rows: list[ServerRow] = []
-    for view in sorted(views, key=_order):
+    for view in in_order(views):
         server_id = printable(view["sourceServerID"])
         seen[server_id] += 1
         number = seen[server_id]
         anchor = f"server-{server_id}" + ("" if number == 1 else f"-{number}")
         rows.append(row_of(view, now, anchor=anchor, with_facts=with_facts))
     return rows
+
+
+def in_order(views: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return servers with the worst first."""
+    return sorted(views, key=_order)
 
 
 def _order(view: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from service.errors import AwsError, ConfigurationError, DeadlineExceededError, RefusalError
 from service.pages.html import Pages
-from service.pages.live import index_page, problem_page, server_page, servers_page
+from service.pages.live import index_page, problem_page, server_href, server_page, servers_page
 from service.web.data import LiveData
 from service.web.guard import ASGIApp, Guard
 from service.web.listing import PAGE_SIZE, SORTS, Choice, choice_of
@@ -61,7 +61,7 @@ class _Views:
     pages: Pages
 
     async def index(self, _: Request) -> Response:
-        return HTMLResponse(index_page(self.pages, await self.data.document()))
+        return HTMLResponse(index_page(self.pages, await self.data.document(), self.data.now()))
 
     async def servers(self, request: Request) -> Response:
         choice = choice_of(request.query_params)
@@ -70,7 +70,6 @@ class _Views:
         order = f"ordered by {choice.sort.removeprefix('-')}" if choice.sort else "the worst account and region first"
         text = servers_page(
             self.pages,
-            await self.data.document(),
             listing.rows,
             choice={name: getattr(choice, name) for name in ("q", "posture", "account", "region", "sort")},
             columns={key: _column(choice, key) for key in SORTS},
@@ -79,6 +78,8 @@ class _Views:
             following=choice.href(page=choice.page + 1) if choice.page < pages else "",
             problems=listing.problems,
             total=listing.total,
+            read_at=listing.read_at,
+            now=self.data.now(),
         )
         return HTMLResponse(text)
 
@@ -87,15 +88,18 @@ class _Views:
         if not _SERVER_ID.fullmatch(server_id):
             raise HTTPException(404)
         params = request.query_params
-        found = await self.data.server(server_id, params.get("account", ""), params.get("region", ""))
+        account, region, reads_drs = params.get("account", ""), params.get("region", ""), params.get("live") == "1"
+        found = await self.data.server(server_id, account, region, reads_drs=reads_drs)
         text = server_page(
             self.pages,
-            await self.data.document(),
             server_id=server_id,
             name=found.name,
             row=found.row,
             runbook=found.runbook,
             problems=found.problems,
+            read_at=found.read_at,
+            is_live=found.is_live,
+            live_href=f"{server_href(server_id, account, region)}&live=1",
         )
         return HTMLResponse(text)
 

@@ -103,7 +103,7 @@ class Refresher:
 
 def app_with(refresher: Refresher) -> QueryApp:
     nothing: Any = SimpleNamespace()
-    return QueryApp(Settings(), *(nothing,) * 11, refresher)
+    return QueryApp(Settings(), *(nothing,) * 12, refresher)
 
 
 SCOPES: Final = tuple(Scope(f"{number:012d}", "us-west-2") for number in range(3000))

@@ -37,7 +37,7 @@ class Refresher:
 
 
 def app_with(refresher: Refresher | None) -> QueryApp:
-    unused = (UNUSED,) * 11
+    unused = (UNUSED,) * 12
     return QueryApp(Settings(), *unused, refresher)
 
 

@@ -6,10 +6,12 @@ import asyncio
 import re
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
 
+from service.models import utc_now
 from service.pages.html import Pages
 from service.query_app import open_query_app
 from service.settings import load_settings
@@ -48,11 +50,32 @@ def listening() -> Iterator[socket.socket]:
         yield listening
 
 
+class Clock:
+    """The time of the pages, which passes by hand."""
+
+    def __init__(self) -> None:
+        self.passed_s = 0.0
+
+    def now(self) -> datetime:
+        """Return the wall clock."""
+        return utc_now() + timedelta(seconds=self.passed_s)
+
+    def seconds(self) -> float:
+        """Return the clock by which what was read grows old."""
+        return self.passed_s
+
+
 @pytest.fixture
-async def client(listening: socket.socket, estate: EngineSandbox) -> AsyncIterator[httpx.AsyncClient]:
+def clock() -> Clock:
+    """Return a clock that stands still."""
+    return Clock()
+
+
+@pytest.fixture
+async def client(listening: socket.socket, estate: EngineSandbox, clock: Clock) -> AsyncIterator[httpx.AsyncClient]:
     """Serve the pages of the sandbox, and yield a client of them."""
     async with open_query_app(load_settings()) as app:
-        server = PageServer(build_app(LiveData(app), PAGES))
+        server = PageServer(build_app(LiveData(app, clock.now, clock.seconds), PAGES))
         serving = asyncio.create_task(server.serve([listening]))
         async with httpx.AsyncClient(base_url=url_of(listening), trust_env=False, timeout=60) as client:
             yield client
@@ -61,12 +84,11 @@ async def client(listening: socket.socket, estate: EngineSandbox) -> AsyncIterat
 
 
 async def test_every_page_shows_what_the_tables_have(client: httpx.AsyncClient, estate: EngineSandbox) -> None:
-    before = estate.calls()
+    estate.calls()
     index = await client.get("/")
     assert index.status_code == 200
     assert "NO: 6 of 7 servers are ready" in index.text
     assert "1 server stalled: AGENT_NOT_SEEN" in index.text
-    assert ("dynamodb", "Query") not in estate.calls() - before  # no server was read
 
     servers = await client.get("/servers")
     assert "7 servers" in servers.text
@@ -79,13 +101,44 @@ async def test_every_page_shows_what_the_tables_have(client: httpx.AsyncClient, 
     found = await client.get("/servers", params={"q": "alert(1)", "sort": "-lag"})
     assert found.text.count("<tr>") == 2
     assert 'aria-sort="descending"' in found.text
-    assert not [call for call in estate.calls() - before if call[0] == "drs"]
 
     links = re.findall(r'href="(/servers/s-[^"]*)"', stalled.text)
     page = await client.get(links[0].replace("&amp;", "&"))
     assert page.status_code == 200
     assert "stalled: AGENT_NOT_SEEN" in page.text
     assert "FAILBACK of " in page.text
+    assert re.search(r"Read at [0-9 :-]+ UTC: from the inventory", page.text)
+    assert {service for service, _ in estate.calls()} == {"dynamodb"}  # neither DRS nor a role
+
+    live_link = re.findall(r'href="(/servers/s-[^"]*live=1)"', page.text)[0]
+    live = await client.get(live_link.replace("&amp;", "&"))
+    assert live.status_code == 200
+    assert "Its state was read from DRS for this page." in live.text
+    assert estate.calls()["drs", "DescribeSourceServers"] == 1
+
+
+async def test_the_first_page_reads_no_server(client: httpx.AsyncClient, estate: EngineSandbox) -> None:
+    inventory = estate.table("SOURCE_SERVER_INVENTORY_TABLE").name
+    estate.faults(deny=[{"account_id": estate.names.hub, "service": "dynamodb", "table": inventory}])
+    index = await client.get("/")
+    assert index.status_code == 200
+    assert "NO: 6 of 7 servers are ready" in index.text
+
+
+async def test_nothing_is_written_whatever_is_requested(client: httpx.AsyncClient, estate: EngineSandbox) -> None:
+    status = estate.table("DRS_REGION_STATUS_TABLE")
+    for row in estate.status().values():  # so that every scope is unknown
+        status.delete_item(Key={"region": row["region"]})
+    server_id = estate.records(estate.names.a, EAST)[0]["sourceServerID"]
+    estate.calls()
+    for path in ("/", "/servers", "/servers?q=app", f"/servers/{server_id}", f"/servers/{server_id}?live=1", "/readyz"):
+        assert (await client.get(path)).status_code == 200, path
+        for method in ("POST", "PUT", "DELETE"):
+            assert (await client.request(method, path)).status_code == 405
+    reads = {"BatchGetItem", "GetItem", "Query", "Scan", "DescribeSourceServers", "DescribeRecoveryInstances"}
+    called = estate.calls()
+    assert ("drs", "DescribeSourceServers") in called
+    assert {operation for _, operation in called} - {"AssumeRole", "GetCallerIdentity"} <= reads
 
 
 async def test_every_response_has_the_headers_and_loads_nothing(client: httpx.AsyncClient) -> None:
@@ -129,9 +182,51 @@ async def test_when_the_tables_cannot_be_read_it_says_why_and_how_to_fix_it(
     assert (await client.get("/")).status_code == 200  # the failure was not kept
 
 
-async def test_readyz_where_the_tables_can_be_read(client: httpx.AsyncClient) -> None:
+async def test_readyz_answers_from_now(client: httpx.AsyncClient, estate: EngineSandbox) -> None:
+    assert (await client.get("/")).status_code == 200  # the document is kept from now on
+    estate.calls()
     ready = await client.get("/readyz")
     assert (ready.status_code, ready.text) == (200, "ready\n")
+    assert estate.calls() == {("dynamodb", "Scan"): 4}  # one item of each table
+    estate.faults(deny=[{"account_id": estate.names.hub, "service": "dynamodb"}])
+    denied = await client.get("/readyz")
+    assert denied.status_code == 503
+    assert "AccessDenied" in denied.text
+    assert "Fix: " in denied.text
+    estate.faults()
+    assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_what_is_shown_says_its_age_and_is_at_most_ten_seconds_old(
+    client: httpx.AsyncClient, estate: EngineSandbox, clock: Clock
+) -> None:
+    assert "(0 s ago)" in (await client.get("/")).text
+    info = estate.records(estate.names.a, EAST)[1]["dataReplicationInfo"]
+    info.update(dataReplicationState="STALLED", dataReplicationError={"error": "SNAPSHOTS_FAILURE"})
+    await estate.sync()
+    clock.passed_s = 9
+    estate.calls()
+    kept = (await client.get("/")).text
+    assert re.search(r"as of [0-9 :-]+ UTC \((9|1[0-9]) s ago\)", kept)
+    assert "NO: 6 of 7 servers are ready" in kept
+    assert not estate.calls()
+    clock.passed_s = 10.5
+    assert "NO: 5 of 7 servers are ready" in (await client.get("/")).text
+
+
+async def test_a_search_is_about_what_was_read_at_most_a_minute_ago_and_says_when(
+    client: httpx.AsyncClient, estate: EngineSandbox, clock: Clock
+) -> None:
+    assert "1 server<" in (await client.get("/servers", params={"q": "alert(1)"})).text
+    estate.records(estate.names.a, EAST)[0]["sourceProperties"]["identificationHints"]["hostname"] = "renamed"
+    await estate.sync()
+    clock.passed_s = 59
+    kept = (await client.get("/servers", params={"q": "alert(1)"})).text
+    assert "1 server<" in kept
+    assert re.search(r"UTC \((59|6[0-9]) s ago\)", kept)
+    clock.passed_s = 61
+    assert "0 servers" in (await client.get("/servers", params={"q": "alert(1)"})).text
+    assert "1 server<" in (await client.get("/servers", params={"q": "renamed"})).text
 
 
 async def test_a_server_that_nobody_has_is_not_found(client: httpx.AsyncClient) -> None:

@@ -87,8 +87,10 @@ class FailbackQuery:
         self._now = now
         self._context_loader = QueryContextLoader(aws_client, settings, status, now)
 
-    async def run(self, name: str) -> FailbackAnswer:
+    async def run(self, name: str, *, reads_drs: bool = True) -> FailbackAnswer:
         """Answer operation `get_failback_topology`: origin, present state and runbook of one server.
+
+        Without `reads_drs`, its state is as the tables have it, and as old as it says.
 
         The answer comes within QUERY_DEADLINE_SECONDS, because API Gateway gives up after 29 s. Without name items,
         which earlier versions did not write, the whole table is scanned; `facts` waits for that as long as it takes.
@@ -106,7 +108,8 @@ class FailbackQuery:
             table = self._table(self._settings.source_server_inventory_table)
             raise table_timeout(table, "Query", self._aws_client.hub_region)
         rest = QueryDeadline.start(deadline.drs - anyio.current_time())
-        return await self._answer(name, matches, await self._load_context(rest), until=deadline.drs)
+        until = deadline.drs if reads_drs else None
+        return await self._answer(name, matches, await self._load_context(rest), until=until)
 
     async def facts(self, name: str) -> FailbackAnswer:
         """Answer as `run` does, and wait for the inventory as long as it takes. Raises as `run` does."""
@@ -135,13 +138,15 @@ class FailbackQuery:
         return self._context_loader.completeness(context, ScopesParams())
 
     async def _answer(
-        self, name: str, matches: Sequence[Facts], context: QueryContext | Problem, *, until: float
+        self, name: str, matches: Sequence[Facts], context: QueryContext | Problem, *, until: float | None
     ) -> FailbackAnswer:
         """Build the answer about the only match, with what DRS reports of it by `until`. Raises RefusalError."""
         completeness = self._completeness(context)
         if not matches:
             raise _not_found(name, completeness)
-        facts = await self._with_drs_state(single_match(matches, name), context, until=until)
+        facts = single_match(matches, name)
+        if until is not None:
+            facts = await self._with_drs_state(facts, context, until=until)
         runbook = write_runbook(facts)
         is_whole = facts.captured and not facts.notes and runbook.way is not Way.UNKNOWN
         return FailbackAnswer({"id": name, **as_json(facts, runbook)}, completeness, is_whole=is_whole, facts=facts)
