@@ -243,9 +243,9 @@ class ContextLoader:
 def _log_selection(selection: Selection, operation: str) -> None:
     regions = {scope.region for scope in selection.scopes}
     left_out = {scope.region for scope in selection.skipped} - regions
-    active, is_fallback = selection.active_regions, selection.source.is_fallback
+    active = selection.active_regions
     _log.log(
-        logging.WARNING if is_fallback else logging.INFO,
+        logging.WARNING if selection.source.is_fallback else logging.INFO,
         "regions chosen",
         extra={
             "operation": operation,
@@ -258,6 +258,6 @@ def _log_selection(selection: Selection, operation: str) -> None:
             "discoveryScopes": selection.count(ScanReason.DISCOVERY),
             "scopes": len(selection.scopes),
             "scopesSkipped": len(selection.skipped),
-            **({"advice": ADVICE_OF_FALLBACK} if is_fallback else {}),
+            **({"advice": ADVICE_OF_FALLBACK} if selection.source.is_fallback else {}),
         },
     )

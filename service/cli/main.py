@@ -94,6 +94,10 @@ def _print_version(requested: bool) -> None:  # noqa: FBT001 - the signature of 
         raise typer.Exit
 
 
+def _apply_no_color(requested: bool) -> None:  # noqa: FBT001 - the signature of a typer callback
+    apply_root_options(os.environ, profile=None, no_color=requested)
+
+
 @cli.callback()
 def _root_options(
     *,
@@ -108,14 +112,20 @@ def _root_options(
             help="Use this profile of the AWS configuration, as AWS_PROFILE does; before or after the command.",
         ),
     ] = None,
-    no_color: Annotated[
-        bool, typer.Option("--no-color", help="No colours, as with NO_COLOR; before or after the command.")
+    no_color: Annotated[  # noqa: ARG001 - its callback acts, before the help is written
+        bool,
+        typer.Option(
+            "--no-color",
+            callback=_apply_no_color,
+            is_eager=True,
+            help="No colours, as with NO_COLOR; before or after the command.",
+        ),
     ] = False,
 ) -> None:
     """Declare the options of `drs-sync` itself."""
     if profile is not None and not profile.strip():
         raise typer.BadParameter("it is empty. Fix: give it a value, or leave the option out", param_hint="--profile")
-    apply_root_options(os.environ, profile=profile, no_color=no_color)
+    apply_root_options(os.environ, profile=profile, no_color=False)
 
 
 _NO_COMMAND: Final = "Missing command."  # typer's message

@@ -26,7 +26,8 @@ _BEFORE_A_PROFILE: Final = (
 def hoist_root_options(arguments: Sequence[str]) -> list[str]:
     """Move the options of `drs-sync` itself before the command, where they are parsed. Pure.
 
-    Nothing after `--` is moved. A `--profile` without a value comes last, so that it is reported as such.
+    Nothing after `--` is moved. A `--profile` without a value comes last, so that it is reported as such; a profile
+    whose name begins with `-` is written `--profile=-name`.
     """
     end = arguments.index(_END) if _END in arguments else len(arguments)
     hoisted, rest, words = list[str](), list[str](), iter(arguments[:end])
@@ -34,8 +35,8 @@ def hoist_root_options(arguments: Sequence[str]) -> list[str]:
         if word == _FLAG or word.startswith(f"{_PROFILE}="):
             hoisted.append(word)
         elif word == _PROFILE:
-            value = next(words, None)
-            if value is None:
+            value = next(words, "")
+            if not value or value.startswith("-"):  # the next option, such as in `status --profile -o table`
                 return [*hoisted, _PROFILE]
             hoisted += [_PROFILE, value]
         else:

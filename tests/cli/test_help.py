@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 from collections.abc import Iterator
 from typing import Any, Final
@@ -10,8 +12,10 @@ import pytest
 import typer
 
 from service.cli.main import cli, run
+from tests.support import command
 
 _AFTER_A_COMMAND: Final = frozenset({"||", "|", "&", ">", ";"})
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*3[0-9]m")
 _ROOT: Final[Any] = typer.main.get_command(cli)
 
 
@@ -57,13 +61,45 @@ def test_every_command_answers_to_h(path: tuple[str, ...], capsys: pytest.Captur
     assert "-h" in shown
 
 
-def test_completion_of_the_shell_names_the_commands(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("drs-sync st", ["status"]),
+        ("drs-sync --no-color st", ["status"]),
+        ("drs-sync accounts add", ["add", "add-staging"]),
+        ("drs-sync servers --st", ["--staging-account", "--state"]),
+        ("drs-sync servers --state ST", ["STOPPED", "STALLED"]),
+        ("drs-sync servers --sort l", ["lag"]),
+        ("drs-sync servers -o w", ["wide"]),
+    ],
+)
+def test_the_shell_completes_commands_options_and_states(
+    words: str, completed: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("_DRS_SYNC_COMPLETE", "complete_bash")
-    monkeypatch.setenv("COMP_WORDS", "drs-sync st")
-    monkeypatch.setenv("COMP_CWORD", "1")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
     with pytest.raises(SystemExit) as ended:
         run([])
     assert ended.value.code == 0
-    assert capsys.readouterr().out.split() == ["status"]
+    assert capsys.readouterr().out.split() == completed
+
+
+@pytest.mark.parametrize("arguments", ["-h", "status -h"])
+def test_no_color_is_without_colours_in_the_help_too(arguments: str) -> None:
+    coloured, plain = (_on_a_terminal(*arguments.split(), *more) for more in ((), ("--no-color",)))
+    assert _COLOUR.search(coloured)
+    assert not _COLOUR.search(plain)
+    assert "Usage" in plain
+
+
+def _on_a_terminal(*arguments: str) -> str:
+    """Return the first page of what a command shows on a terminal."""
+    reader, writer = os.openpty()
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    try:
+        command.run(*arguments, stdout=writer, env={**environment, "TERM": "xterm-256color", "COLUMNS": "80"})
+        return os.read(reader, 65536).decode(errors="replace")
+    finally:
+        os.close(reader)
+        os.close(writer)

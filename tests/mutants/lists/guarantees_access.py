@@ -73,8 +73,8 @@ MUTANTS: Final = (
         name="traces-of-the-sdk-are-logged",
         breaks=("G37",),
         file="service/telemetry.py",
-        before="        safe.exc_info = safe.exc_text = safe.stack_info = None\n",
-        after="        safe.exc_text = safe.stack_info = None\n",
+        before="    safe.exc_info = safe.exc_text = safe.stack_info = None\n",
+        after="    safe.exc_text = safe.stack_info = None\n",
         tests=("unit/test_telemetry.py::test_an_exception_in_a_record_of_the_sdk_is_named_and_not_quoted",),
     ),
     Mutant(

@@ -15,6 +15,8 @@ from service.cli.root_options import apply_root_options, hoist_root_options
         ("servers --profile prod --no-color", "--profile prod --no-color servers"),
         ("accounts list --profile=prod -o json", "--profile=prod accounts list -o json"),
         ("servers --state STALLED --profile", "--profile"),
+        ("status --profile -o table", "--profile"),
+        ("status --profile=-x -o table", "--profile=-x status -o table"),
         ("sandbox --no-color -- aws --profile other ls", "--no-color sandbox -- aws --profile other ls"),
         ("", ""),
     ],
