@@ -50,6 +50,7 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "ScopesFailed": ("scopesFailed", "Count"),
         "ScopesToRepair": ("scopesToRepair", "Count"),
         "ScopesUnknown": ("scopesUnknown", "Count"),
+        "ScopesUncounted": ("scopesUncounted", "Count"),
         "ServersHeldBack": ("serversNotExtended", "Count"),
         "ServersReady": ("serversReady", "Count"),
         "ServersSyncing": ("serversSyncing", "Count"),

@@ -13,6 +13,8 @@ UNITS_TOPOLOGY: Final = 3.0
 """Write units for the topology of a new server: recorded, then completed; its table has no index."""
 UNITS_CHANGED_SERVER: Final = 16.0
 """Write units for a server that has changed: 3.5 KB are 4 units, in the table and in each of three indexes."""
+UNITS_ANNOUNCEMENT: Final = 8.0
+"""Write units for the events of a scope of 300 servers, in a scan that finds changes to announce; else none."""
 ITEM_KB: Final = 3.5
 """Size of a server's item with its topology."""
 CALM_BYTES: Final = 9.0

@@ -135,6 +135,7 @@ class Estate:
             "serversExtensionError": self.counts.get(Posture.EXTENSION_ERROR, 0),
             "serversUnknown": self.counts.get(Posture.UNKNOWN, 0),
             "worstLagSeconds": None if self.worst_lag is None else round(self.worst_lag[0]),
+            "scopesUncounted": len(self.uncounted),
             "serversOverLagObjective": self.over_objective,
             "serversWithoutRecentDrill": self.without_recent_drill,
             "oldestCompleteScanSeconds": None if (age := self.oldest_age_s(now)) is None else round(age),

@@ -411,6 +411,10 @@ def test_the_first_row_of_the_dashboard_answers_the_three_questions_and_calls_sa
         for metric in each["metrics"]:
             if isinstance(metric[0], dict):
                 assert set(re.findall(r"[a-z]+", metric[0]["expression"])) <= known
+    shares = [metric[0]["expression"] for metric in first[0]["metrics"] if isinstance(metric[0], dict)]
+    assert [each.startswith("IF(uncounted < 1, ") for each in shares] == [
+        True
+    ]  # as the document has no percentage then
     last = max(widgets, key=lambda each: each["y"])
     assert last["properties"]["title"].startswith("Calls saved")
 

@@ -138,3 +138,17 @@ async def test_what_the_moving_values_of_a_scope_cost(sandbox: EngineSandbox, wr
     troubled = write_units.sizes["values"][-1]
     assert troubled <= facts.VALUES_ITEM_BYTES + facts.TROUBLED_BYTES * len(servers)
     assert (troubled + calm) * 1.3 > 2 * facts.VALUES_ITEM_BYTES + 300 * (facts.CALM_BYTES + facts.TROUBLED_BYTES)
+
+
+async def test_what_events_of_changes_cost(sandbox: EngineSandbox, write_units: WriteUnits) -> None:
+    sandbox.set(EVENT_BUS_NAME="default")
+    here = {"accounts": (sandbox.names.b,), "regions": ("us-east-1",)}
+    sandbox.add(sandbox.names.b, "us-east-1", servers=300, origin={"region": "us-east-1"})
+    servers = [server.record for server in drs_backends[sandbox.names.b]["us-east-1"].source_servers.values()]
+    await sandbox.sync(**here)
+    write_units.units.clear()
+    await sandbox.sync(**here)
+    assert write_units.units["events"] == 0  # nothing has changed
+    servers[0]["dataReplicationInfo"]["dataReplicationState"] = "STALLED"
+    await sandbox.sync(**here)
+    assert write_units.units["events"] == facts.UNITS_ANNOUNCEMENT

@@ -36,6 +36,16 @@ def test_the_page_shows_the_output_of_the_command() -> None:
     assert shown == render(plan(Estate()))
 
 
+def test_what_the_page_says_of_write_units_in_steady_state_and_with_changes() -> None:
+    page = (FOLDER.parents[1] / "docs" / "scale.md").read_text(encoding="utf-8")
+    still, daily = (plan(Estate(changes_per_day=changes)).units_per_server for changes in (0.0, 1.0))
+    assert f"{still:.0f} write units per server and month while nothing happens to servers" in page
+    assert f"is {daily - still:.0f} of {daily:.0f} units" in page
+    assert (
+        plan(Estate(changes_per_day=0.9)).units_per_server < 500 < plan(Estate(changes_per_day=0.91)).units_per_server
+    )
+
+
 @given(ESTATES, st.sampled_from(GROWTH_FACTORS))
 def test_more_of_anything_costs_no_less(estate: Estate, name: str) -> None:
     more = replace(

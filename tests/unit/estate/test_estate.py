@@ -68,6 +68,12 @@ def test_an_unknown_scope_is_in_the_counts_and_in_the_metrics() -> None:
     figures = found.figures(NOW)
     assert (figures["serversReady"], figures["serversUnknown"], figures["serversStalled"]) == (5, 7, 0)
     assert figures["oldestCompleteScanSeconds"] == 300 * 60
+    assert figures["scopesUncounted"] == 0
+
+
+def test_a_scope_that_was_never_counted_is_a_figure_so_that_no_dashboard_shows_that_all_are_ready() -> None:
+    figures = estate(scope(A, "us-east-1"), never_scanned(A, "us-west-2")).figures(NOW)
+    assert (figures["serversReady"], figures["serversUnknown"], figures["scopesUncounted"]) == (5, 0, 1)
 
 
 def test_the_longest_lag_the_last_launch_and_reasons_are_found_across_scopes() -> None:
