@@ -7,16 +7,31 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from service.attributes import as_str
 from service.inventory.posture import replication_posture
 from service.inventory.server import InstanceFacts, SourceServer
 from service.models import Scope, iso
 
-__all__ = ["POSTURE", "POSTURE_SINCE", "ServerSnapshot", "WriteStamp", "build_item"]
+__all__ = ["POSTURE", "POSTURE_SINCE", "ServerSnapshot", "WriteStamp", "build_item", "posture_since"]
 
 POSTURE: Final = "posture"
 """Attribute of an item: the posture of its server by its replication alone; its lag is not in the item."""
 POSTURE_SINCE: Final = "postureSince"
 """Attribute of an item: when a sync first saw the server in that posture; missing where that is not known."""
+
+
+def posture_since(item: Mapping[str, Any], record: Mapping[str, Any]) -> str | None:
+    """Return since when a server is in the posture that its replication has, by its stored item.
+
+    Args:
+        item: the item; empty where there is none.
+        record: the DescribeSourceServers record, as it is now.
+
+    Returns:
+        Empty if the item does not say since when; None if it does not have that posture.
+    """
+    is_same = item.get(POSTURE) == str(replication_posture(record).posture)
+    return as_str(item.get(POSTURE_SINCE)) if is_same else None
 
 
 @dataclass(frozen=True, slots=True)

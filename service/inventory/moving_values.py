@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from service.attributes import as_map
+
 __all__ = [
     "MAX_NUMBER",
     "ZERO_DAYS",
@@ -70,7 +72,7 @@ class MovingValues:
 
 def moving_values(record: Mapping[str, Any]) -> MovingValues:
     """Read the moving values of a DescribeSourceServers record."""
-    replication, cycle = _mapping(record.get("dataReplicationInfo")), _mapping(record.get("lifeCycle"))
+    replication, cycle = as_map(record.get("dataReplicationInfo")), as_map(record.get("lifeCycle"))
     return MovingValues(
         lag=_normalised_duration(replication.get("lagDuration")),
         backlog_bytes=backlog_bytes(replication.get("replicatedDisks")),
@@ -81,13 +83,13 @@ def moving_values(record: Mapping[str, Any]) -> MovingValues:
 
 def lag_value(record: Mapping[str, Any]) -> MovingValues:
     """Read the lag alone of a DescribeSourceServers record: all that the posture of a server depends on."""
-    replication = _mapping(record.get("dataReplicationInfo"))
+    replication = as_map(record.get("dataReplicationInfo"))
     return MovingValues(lag=_normalised_duration(replication.get("lagDuration")))
 
 
 def not_understood(record: Mapping[str, Any], values: MovingValues) -> list[Any]:
     """Return the texts of a record's moving values that could not be parsed, so that only the record has them."""
-    replication, cycle = _mapping(record.get("dataReplicationInfo")), _mapping(record.get("lifeCycle"))
+    replication, cycle = as_map(record.get("dataReplicationInfo")), as_map(record.get("lifeCycle"))
     told = (
         (values.lag, replication.get("lagDuration")),
         (values.eta, replication.get("etaDateTime")),
@@ -96,13 +98,9 @@ def not_understood(record: Mapping[str, Any], values: MovingValues) -> list[Any]
     return [text for value, text in told if value is None]
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
 def backlog_bytes(disks: object) -> int | None:
     """Sum the backlog of `replicatedDisks`; None when no disk has one, or one of them cannot be understood."""
-    told = [_mapping(each).get("backloggedStorageBytes") for each in disks] if isinstance(disks, list) else []
+    told = [as_map(each).get("backloggedStorageBytes") for each in disks] if isinstance(disks, list) else []
     sizes = [each for each in told if each is not None]
     is_valid = all(type(each) is int and each >= 0 for each in sizes) and sum(sizes) <= MAX_NUMBER
     return sum(sizes) if sizes and is_valid else None

@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self
 
+from service.attributes import as_map, as_str
 from service.durations import parse_duration_s
 from service.inventory.moving_values import MovingValues, time_ms
 from service.settings import Settings
@@ -27,6 +28,8 @@ __all__ = [
     "launched_at",
     "posture_of",
     "replication_posture",
+    "short_text",
+    "state_of",
 ]
 
 
@@ -127,11 +130,22 @@ class Objectives:
         return self.lag_tag in tags and self.own_lag(tags) is None
 
 
+def short_text(value: object) -> str:
+    """Return a text of a record, cut to 64 letters; empty for anything else."""
+    return as_str(value)[:_MAX_REASON]
+
+
+def state_of(record: Mapping[str, Any]) -> str:
+    """Return the replication state of a DescribeSourceServers record or item; empty where it has none."""
+    replication = as_map(record.get("dataReplicationInfo"))
+    return short_text(replication.get("dataReplicationState")) or short_text(record.get("replicationState"))
+
+
 def replication_posture(record: Mapping[str, Any]) -> ServerPosture:
     """Return the posture of a server by its replication alone, from its DescribeSourceServers record or item."""
-    area, replication = _mapping(record.get("stagingArea")), _mapping(record.get("dataReplicationInfo"))
-    state = _text(replication.get("dataReplicationState")) or _text(record.get("replicationState"))
-    error = _text(_mapping(replication.get("dataReplicationError")).get("error"))
+    area, replication = as_map(record.get("stagingArea")), as_map(record.get("dataReplicationInfo"))
+    state = state_of(record)
+    error = short_text(as_map(replication.get("dataReplicationError")).get("error"))
     if area.get("status") == "EXTENSION_ERROR":
         # DRS cannot launch it, whatever its last state was.
         return ServerPosture(Posture.EXTENSION_ERROR, "EXTENSION_ERROR")
@@ -164,8 +178,7 @@ def posture_of(record: Mapping[str, Any], values: MovingValues, objective_s: flo
 
 def is_replicating(record: Mapping[str, Any]) -> bool:
     """Whether a server takes one of the places that DRS has for replicating servers, in the account that replicates."""
-    replication = _mapping(record.get("dataReplicationInfo"))
-    state = _text(replication.get("dataReplicationState")) or _text(record.get("replicationState"))
+    state = state_of(record)
     return bool(state) and state not in _NOT_REPLICATING
 
 
@@ -174,9 +187,9 @@ def launched_at(record: Mapping[str, Any]) -> int | None:
 
     A recovery counts like a drill: DRS shows the last launch of a server only, so it hides an earlier drill.
     """
-    launch = _mapping(_mapping(record.get("lifeCycle")).get("lastLaunch"))
-    initiated = _mapping(launch.get("initiated"))
-    outcomes = {_text(launch.get("status")), _text(record.get("lastLaunchResult"))}
+    launch = as_map(as_map(record.get("lifeCycle")).get("lastLaunch"))
+    initiated = as_map(launch.get("initiated"))
+    outcomes = {short_text(launch.get("status")), short_text(record.get("lastLaunchResult"))}
     if initiated.get("type") not in _LAUNCHES or outcomes & _NOT_LAUNCHED:
         return None
     return time_ms(initiated.get("apiCallDateTime"))
@@ -185,11 +198,3 @@ def launched_at(record: Mapping[str, Any]) -> int | None:
 def is_recent(moment_ms: int | None, now: datetime, age: timedelta) -> bool:
     """Whether a time in milliseconds since 1970 is not older than an age."""
     return moment_ms is not None and moment_ms >= (now - age).timestamp() * 1000
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: object) -> str:
-    return value[:_MAX_REASON] if isinstance(value, str) else ""

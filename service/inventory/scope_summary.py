@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from service.attributes import as_map
 from service.inventory.moving_values import MovingValues, time_ms
 from service.inventory.posture import (
     LAG_OVER_OBJECTIVE,
@@ -22,6 +23,8 @@ from service.inventory.posture import (
     is_replicating,
     launched_at,
     posture_of,
+    short_text,
+    state_of,
 )
 from service.models import iso
 
@@ -30,7 +33,6 @@ __all__ = ["MAX_NAMED", "ScopeSummary"]
 MAX_NAMED: Final = 10
 """How many servers a summary names that are not ready; all are counted."""
 _MAX_WORDS: Final = 24  # DRS has 10 states and 14 errors
-_MAX_LETTERS: Final = 64
 _OTHER: Final = "OTHER"
 _NO_REASON: Final = "NO_REASON_REPORTED"
 _STALLED: Final = "STALLED"
@@ -110,25 +112,25 @@ class ScopeSummary:
             since: when it was first seen in its posture; empty if that is not known.
             topology_known: everything that a failback needs to know of its origin is on record.
         """
-        server_id = _text(record.get("sourceServerID"))
-        replication = _mapping(record.get("dataReplicationInfo"))
-        state = _text(replication.get("dataReplicationState")) or "UNKNOWN"
+        server_id = short_text(record.get("sourceServerID"))
+        replication = as_map(record.get("dataReplicationInfo"))
+        state = state_of(record) or "UNKNOWN"
         _count(self._states, state)
         self._backlog_bytes += values.backlog_bytes or 0
         lag_s = values.lag_s
         if lag_s is not None and (self._worst is None or lag_s > self._worst[0]):
             self._worst = (lag_s, values.lag or "", server_id)
-        reason = _text(_mapping(replication.get("dataReplicationError")).get("error"))
+        reason = short_text(as_map(replication.get("dataReplicationError")).get("error"))
         if reason or state == _STALLED:
             _count(self._reasons, reason or _NO_REASON)
             self._stalled_count += 1
             if len(self._stalled) < MAX_NAMED:
                 self._stalled.append(server_id)
         self._add_launch(server_id, record)
-        self._add_posture(record, values, _mapping(record.get("tags")) if tags is None else tags, since)
+        self._add_posture(record, values, as_map(record.get("tags")) if tags is None else tags, since)
         self._topology_unknown += not topology_known
         if is_replicating(record):
-            _count(self._replicating, _text(_mapping(record.get("stagingArea")).get("stagingAccountID")))
+            _count(self._replicating, short_text(as_map(record.get("stagingArea")).get("stagingAccountID")))
 
     def _add_posture(
         self, record: Mapping[str, Any], values: MovingValues, tags: Mapping[str, Any], since: str
@@ -138,20 +140,20 @@ class ScopeSummary:
         self._postures[found.posture] += 1
         self._over_objective += found.reason == LAG_OVER_OBJECTIVE
         if found.posture is not Posture.READY:
-            name = _text(record.get("hostname")) or _name_of(record) or _text(tags.get("Name"))
-            server_id = _text(record.get("sourceServerID"))
+            name = short_text(record.get("hostname")) or _name_of(record) or short_text(tags.get("Name"))
+            server_id = short_text(record.get("sourceServerID"))
             self._not_ready.append(_NotReady(server_id, name, found, since, lag_s))
 
     def _add_launch(self, server_id: str, record: Mapping[str, Any]) -> None:
         """Compare with the last launch. DRS shows only the last one of each server, so an earlier drill is unknown."""
-        launch = _mapping(_mapping(record.get("lifeCycle")).get("lastLaunch"))
-        initiated = _mapping(launch.get("initiated"))
-        kind, status = _text(initiated.get("type")), _text(launch.get("status"))
+        launch = as_map(as_map(record.get("lifeCycle")).get("lastLaunch"))
+        initiated = as_map(launch.get("initiated"))
+        kind, status = short_text(initiated.get("type")), short_text(launch.get("status"))
         if kind != "DRILL" or status in _NOT_DRILLED:
             self._without_drill += 1
         moment = time_ms(initiated.get("apiCallDateTime"))
         if moment is not None and (self._launch is None or moment > self._launch[0]):
-            result = _text(record.get("lastLaunchResult")) or status
+            result = short_text(record.get("lastLaunchResult")) or status
             members = {"time": initiated["apiCallDateTime"], "type": kind, "result": result}
             self._launch = moment, {**members, "sourceServerID": server_id}
         self._without_recent_drill += not is_recent(launched_at(record), self._as_of, self._objectives.drill_age)
@@ -211,13 +213,5 @@ def _count(counts: Counter[str], word: str) -> None:
 
 
 def _name_of(record: Mapping[str, Any]) -> str:
-    hints = _mapping(_mapping(record.get("sourceProperties")).get("identificationHints"))
-    return _text(hints.get("hostname")) or _text(hints.get("awsInstanceID"))
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: object) -> str:
-    return value[:_MAX_LETTERS] if isinstance(value, str) else ""
+    hints = as_map(as_map(record.get("sourceProperties")).get("identificationHints"))
+    return short_text(hints.get("hostname")) or short_text(hints.get("awsInstanceID"))

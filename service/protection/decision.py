@@ -122,7 +122,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class SourceRef:
-    """What the inventory tells of one source server about the instances that it replicates and launched.
+    """The instances that one source server replicates or has launched, by its inventory item.
 
     Args:
         arn: its ARN.

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from service.attributes import as_map, as_str
 from service.inventory.item import POSTURE, POSTURE_SINCE
 from service.inventory.moving_values import lag_value
 from service.inventory.posture import LAG_OVER_OBJECTIVE, Objectives, posture_of
 from service.inventory.reader import OWNER_ATTRIBUTES, owner_account
-from service.queries.attributes import as_map, as_str
 from service.queries.filters import UNKNOWN_STATE
 
 __all__ = ["BRIEF_ATTRIBUTES", "VALUES_AS_OF", "ServerView", "brief", "tags_of"]

@@ -6,12 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from service.inventory.item import POSTURE, POSTURE_SINCE, ServerSnapshot, WriteStamp, build_item
-from service.inventory.posture import replication_posture
+from service.inventory.item import ServerSnapshot, WriteStamp, build_item, posture_since
 from service.inventory.reader import stored_facts
 from service.inventory.server import InstanceFacts, name_of_record, parse_server
 from service.models import Problem, RegionStatus, Scope
-from service.queries.attributes import as_str
 from service.topology.original import stored_originals
 
 __all__ = ["LiveServers", "to_items"]
@@ -55,7 +53,7 @@ def to_items(
             scope,
             WriteStamp(digest="", synced_at=now, written_at=now),
             _original(before),
-            posture_since=_posture_since(before, record),
+            posture_since=posture_since(before, record) or "",
         )
     return LiveServers([*items.values()], [*used.values()], tuple(rejected))
 
@@ -68,12 +66,6 @@ def _facts(before: Mapping[str, Any], record: Mapping[str, Any]) -> InstanceFact
         return facts
     ec2_tags = {name: value for name, value in tags.items() if name not in drs_tags}
     return InstanceFacts(ec2_tags, facts.network if facts else None)
-
-
-def _posture_since(before: Mapping[str, Any], record: Mapping[str, Any]) -> str:
-    """Return since when the server is in its posture, as far as its item says so; empty where it has changed."""
-    is_same = before.get(POSTURE) == str(replication_posture(record).posture)
-    return as_str(before.get(POSTURE_SINCE)) if is_same else ""
 
 
 def _original(before: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from service.attributes import as_list, as_map, as_str
 from service.inventory.moving_values import backlog_bytes
 from service.inventory.posture import Objectives
 from service.inventory.reader import is_json
-from service.queries.attributes import as_list, as_map, as_str
 from service.queries.brief import ServerView, brief, tags_of
 from service.topology.original import LEGACY_TEMPLATE_ID, ORIGINALS, TEMPLATE_ID
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import anyio
 
+from service.attributes import as_map, as_str
 from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, problem_of
@@ -23,7 +24,6 @@ from service.inventory.values_codec import server_key
 from service.inventory.values_item import ScopeValues
 from service.inventory.values_reader import ValuesReader
 from service.models import Problem, RegionStatus, Scope, iso, parse_iso
-from service.queries.attributes import as_map, as_str
 from service.queries.brief import VALUES_AS_OF
 from service.queries.presenter import BACKLOG
 from service.queries.read_result import DataSource, ScopeReadResult

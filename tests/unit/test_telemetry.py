@@ -37,6 +37,7 @@ ESTATE: Final = {
     "serversDisconnected": 1,
     "serversExtensionError": 1,
     "serversUnknown": 5,
+    "scopesUncounted": 2,
     "serversOverLagObjective": 2,
     "serversWithoutRecentDrill": 20,
     "worstLagSeconds": 3600,

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import anyio
 
+from service.attributes import as_map, as_str
 from service.aws.client import AwsClient
 from service.aws.dynamodb import TableReader
 from service.errors import AwsError, problem_of
@@ -31,7 +32,6 @@ from service.models import Now, Problem, Scope
 from service.protection.digest import digest_of
 from service.protection.reader import CoverageReader
 from service.queries.answer import Answer
-from service.queries.attributes import as_map, as_str
 from service.queries.context import QueryContext, QueryContextLoader
 from service.queries.estate.attention import attention_of
 from service.queries.estate.coverage import coverage_attention

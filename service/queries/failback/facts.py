@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from service.attributes import as_map, as_str
 from service.inventory.reader import is_json, is_server, owner_account
-from service.queries.attributes import as_map, as_str
 from service.topology.history import history_of
 from service.topology.keys import is_alias, is_topology
 from service.topology.lineage import alias_name, lineage_of_item, normalised_name

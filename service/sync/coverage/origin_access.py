@@ -1,7 +1,7 @@
 """Sessions for the accounts from which servers come: those that no record names are entered only if DRS names them.
 
-The inventory table is not enough for that. Other programs write it too, and whoever can write to it must not decide
-which accounts the hub enters.
+The inventory table names candidates only. Other programs can write that table, and they must not be able to choose the
+accounts in which the hub assumes a role.
 """
 
 from __future__ import annotations

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from service.inventory.item import POSTURE, POSTURE_SINCE
-from service.inventory.posture import replication_posture
+from service.inventory.item import POSTURE, posture_since
 from service.inventory.server import InstanceFacts, SourceServer
 from service.inventory.table import ItemKey, StoredItem
 from service.models import Problem, RegionStatus, Scope, iso
@@ -58,9 +57,10 @@ class ScannedServer:
         """
         if self.stored is None:
             return iso(now)
-        found, stored = replication_posture(self.record), self.stored.item
-        if stored.get(POSTURE) == found.posture:
-            return str(stored.get(POSTURE_SINCE) or "")
+        stored = self.stored.item
+        since = posture_since(stored, self.record)
+        if since is not None:
+            return since
         has_changed = POSTURE in stored or stored.get("replicationState") != self.server.state
         return iso(now) if has_changed else ""
 

@@ -82,7 +82,7 @@ MUTANTS: Final = (
         name="since-when-begins-anew-with-each-sync",
         breaks=("G71",),
         file="service/sync/inventory/servers.py",
-        before='            return str(stored.get(POSTURE_SINCE) or "")',
+        before="            return since",
         after="            return iso(now)",
         tests=("queries/test_estate.py::test_a_server_that_stalls_is_shown_with_reason_and_time_after_one_sync",),
     ),
