@@ -1,7 +1,7 @@
 """Builds the Lambda package of both functions, and the files of the container's image.
 
     python -I deploy/package.py TARGET.zip [PLATFORM]       the functions' package, as `make package` builds it
-    python -I deploy/package.py --into FOLDER [PLATFORM]    the same files for the Python that runs this, not packed
+    python -I deploy/package.py --into FOLDER [PLATFORM]    these and the command line, for the Python that runs this
 
 A platform is named as in the names of wheels, such as manylinux2014_x86_64. Python 3.11 or newer with pip is enough:
 nothing of the project has to be installed, and `-I` keeps out what is.
@@ -44,6 +44,11 @@ _NOTES: Final = r"\.dist-info/(RECORD|INSTALLER|REQUESTED)$"
 _NOT_NEEDED: Final = re.compile(
     rf"(^|/)(bin|service/sandbox|botocore/data/[^/]+/.+/examples-1\.json)(/|$)|\.pyi$|{_NOTES}"
 )
+# What only the command line imports: its part of the service, and the packages that draw its tables and help.
+_COMMAND_LINE: Final = re.compile(
+    r"^(service/(cli|pages|web)|(annotated_doc|markdown_it|markdown_it_py|mdurl|pygments|rich|shellingham|typer)"
+    r"(-[^/]+\.dist-info)?)/"
+)
 
 
 def locked(pinned: str, lock: str) -> str:
@@ -60,12 +65,17 @@ def locked(pinned: str, lock: str) -> str:
     return "\n".join(blocks[pin] for pin in wanted) + "\n"
 
 
-def is_needed(path: str, services: Iterable[str]) -> bool:
+def is_needed(path: str, services: Iterable[str], *, command_line: bool = False) -> bool:
     """Return whether the functions need a file, by its path in the package.
 
     Most of what they do not need is the SDK's models of services that the code may not call.
+
+    Args:
+        path: the path.
+        services: AWS services that the code may call.
+        command_line: the command line has to work, too, as in the image.
     """
-    if _NOT_NEEDED.search(path):
+    if _NOT_NEEDED.search(path) or (_COMMAND_LINE.match(path) and not command_line):
         return False
     model = re.match(r"botocore/data/([^/]+)/", path)
     return model is None or model[1] in services
@@ -119,13 +129,13 @@ def fill(folder: Path, *kind: str) -> None:
     add_service(folder)
 
 
-def prune(folder: Path) -> None:
-    """Delete files that are not needed, and folders left empty."""
+def prune(folder: Path, *, command_line: bool) -> None:
+    """Delete files that are not needed (see `is_needed`), and folders left empty."""
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir():
             if not any(path.iterdir()):
                 path.rmdir()
-        elif not is_needed(path.relative_to(folder).as_posix(), READ_WRITE_OPERATIONS):
+        elif not is_needed(path.relative_to(folder).as_posix(), READ_WRITE_OPERATIONS, command_line=command_line):
             path.unlink()
 
 
@@ -159,7 +169,7 @@ def build(target: Path, platform: str = PLATFORM) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "package")
         fill(folder, "--platform", platform, "--python-version", PYTHON)
-        prune(folder)
+        prune(folder, command_line=False)
         if python := interpreter():
             compile_for_lambda(folder, python)
         else:
@@ -177,7 +187,7 @@ def main() -> None:
         folder, *platform = more
         version = ("--python-version", f"{sys.version_info.major}.{sys.version_info.minor}")
         fill(Path(folder), *(("--platform", *platform, *version) if platform else ()))
-        prune(Path(folder))
+        prune(Path(folder), command_line=True)
         return
     size = build(Path(target), *more)
     print(f"{target}: {Path(target).stat().st_size / 1e6:.1f} MB packed, {size / 1e6:.1f} MB unpacked")

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.package import ROOT, add_service, compile_for_lambda, interpreter, is_needed, locked, pack
+from deploy.package import ROOT, add_service, compile_for_lambda, interpreter, is_needed, locked, pack, prune
+from service.aws.operations import READ_WRITE_OPERATIONS
 from tests.deploy.templates import of_type, template
 
 
@@ -41,14 +42,57 @@ def test_a_pin_that_was_not_locked_is_refused() -> None:
         ("botocore/data/drs/2020-02-26/examples-1.json", False),
         ("botocore/data/s3/2006-03-01/service-2.json.gz", False),
         ("bin/jp.py", False),
-        ("typer-0.29.2.dist-info/METADATA", True),
-        ("typer-0.29.2.dist-info/RECORD", False),
-        ("typer-0.29.2.dist-info/INSTALLER", False),
-        ("rich/abc.py", True),
+        ("pydantic-2.14.3.dist-info/METADATA", True),
+        ("pydantic-2.14.3.dist-info/RECORD", False),
+        ("pydantic-2.14.3.dist-info/INSTALLER", False),
+        ("pydantic/typer/main.py", True),
     ],
 )
 def test_what_goes_in(path: str, needed: bool) -> None:  # noqa: FBT001 - a table
     assert is_needed(path, ("drs", "dynamodb")) is needed
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "service/cli/main.py",
+        "service/pages/templates/report.js",
+        "service/web/app.py",
+        "typer-0.29.2.dist-info/METADATA",
+        "rich/abc.py",
+    ],
+)
+def test_what_only_the_command_line_needs_goes_into_the_image_alone(path: str) -> None:
+    assert not is_needed(path, ())
+    assert is_needed(path, (), command_line=True)
+
+
+def test_every_module_of_the_package_can_be_imported_with_nothing_but_the_package(tmp_path: Path) -> None:
+    add_service(tmp_path)
+    for pin in (ROOT / "requirements" / "runtime.txt").read_text().splitlines():
+        if ";" in pin:  # of another system
+            continue
+        distribution = importlib.metadata.distribution(pin.partition("==")[0])
+        for file in distribution.files or ():
+            if ".." not in file.parts and is_needed(file.as_posix(), READ_WRITE_OPERATIONS):
+                target = tmp_path / file
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(Path(str(distribution.locate_file(file))).resolve())
+    prune(tmp_path, command_line=False)
+    modules = [
+        ".".join(path.relative_to(tmp_path).with_suffix("").parts).removesuffix(".__init__")
+        for path in sorted((tmp_path / "service").rglob("*.py"))
+    ]
+    assert {"service.handlers.query", "service.handlers.data_management"} <= set(modules)
+    assert not [each for each in modules if each.split(".")[1:2] in (["cli"], ["web"], ["pages"], ["sandbox"])]
+    script = (
+        "import importlib, sys; sys.path.insert(0, sys.argv[1]); "
+        "[importlib.import_module(each) for each in sys.argv[2:]]; print(sys.modules['botocore'].__file__)"
+    )
+    command = [sys.executable, "-I", "-S", "-B", "-c", script, str(tmp_path), *modules]
+    completed = subprocess.run(command, check=False, capture_output=True, text=True, env={"AWS_REGION": "us-east-1"})
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert completed.stdout.strip() == str(tmp_path / "botocore" / "__init__.py")
 
 
 def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
