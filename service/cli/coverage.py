@@ -14,7 +14,7 @@ from service.cli.options import decoded, require_values
 from service.cli.output import Output, print_json, print_text, run_command
 from service.cli.progress import live_progress
 from service.cli.signals import shutdown_on_signals
-from service.cli.streams import stdout_width, write_utf8
+from service.cli.streams import write_utf8
 from service.errors import RefusalError
 from service.protection.decision import TagFilter
 from service.settings import Settings
@@ -88,7 +88,7 @@ def show_coverage(
         elif chosen is CoverageOutput.CSV:
             write_utf8(coverage_csv(report).encode())
         else:
-            print_text(*coverage_lines(report, stdout_width()))
+            print_text(*coverage_lines(report))
         return 0 if report["status"] == "complete" else 3
 
     return run_command(Output.JSON if chosen is CoverageOutput.JSON else Output.TABLE, work)

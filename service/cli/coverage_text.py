@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from rich.console import RenderableType
 from rich.text import Text
 
+from service.cli.columns import Column, table
 from service.cli.indented import Indented
 from service.text import printable, shortened, spreadsheet_cell
 
@@ -46,23 +47,23 @@ _CSV_MEMBERS: Final = (
     "sourceServerID",
 )
 _UNKNOWN: Final = "UNKNOWN"
-_MIN_NAME: Final = 8
+_COLUMNS: Final = (
+    Column("instance"),
+    Column("account"),
+    Column("region"),
+    Column("state", 1),
+    Column("name", can_be_cut=True),
+)
 _MAX_REGIONS: Final = 3
 
 
-def coverage_lines(report: Mapping[str, Any], width: int | None) -> Iterator[RenderableType]:
-    """Render a report.
-
-    Args:
-        report: of the coverage sync.
-        width: columns of the terminal, to which names are cut; None for no limit.
-    """
+def coverage_lines(report: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """Render a report of the coverage sync."""
     yield from _summary(report)
     for reason, heading in _HEADINGS.items():
         if found := [each for each in report["instances"] if each["reason"] == reason]:
             yield Text("")
-            yield Text(f"Not protected, {heading}: {len(found)}")
-            yield from _instances(found, width)
+            yield table(f"Not protected, {heading}: {len(found)}", _COLUMNS, map(_row, found))
     if report["unknown"]:
         yield Text("")
         yield Text(
@@ -112,17 +113,8 @@ def _summary(report: Mapping[str, Any]) -> Iterator[Text]:
     yield Text(f"{scopes} read to the end; {report['sourceServers']} source servers are known.")
 
 
-def _instances(found: Sequence[Mapping[str, Any]], width: int | None) -> Iterator[Text]:
-    region_width = max(len(each["region"]) for each in found)
-    for each in found:
-        place = f"{each['accountId']}  {each['region']:<{region_width}}"
-        line = Text(f"  {each['instanceId']:<19}  {place}  {printable(each['state']):<8}  ")
-        name = Text(printable(each["name"]))
-        if width is not None:
-            name.truncate(max(_MIN_NAME, width - line.cell_len), overflow="ellipsis")
-        line.append_text(name)
-        line.rstrip()
-        yield line
+def _row(instance: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(instance[name] for name in ("instanceId", "accountId", "region", "state", "name"))
 
 
 def _problem(problem: Mapping[str, Any], where: str) -> Iterator[RenderableType]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Group
+from rich.text import Text
 
 from service.app import App, open_app
 from service.cli.heartbeat import heartbeat
@@ -179,7 +180,7 @@ def sync_all(
 def _all_tables(
     reports: Mapping[str, Mapping[str, Any]], not_run: Sequence[str], failures: Mapping[str, Mapping[str, str]]
 ) -> Group:
-    tables = [report_tables(report) for report in reports.values()]
+    tables = [part for report in reports.values() for part in (report_tables(report), Text())]
     reasons = {name: failures[name]["message"] if name in failures else "no time left" for name in not_run}
     return Group(*tables, *(sanitize(f"not run: {name}: {reason}") for name, reason in reasons.items()))
 

@@ -32,7 +32,7 @@ def test_the_list_in_a_pipe_and_on_a_terminal(synced: EngineSandbox, capsys: pyt
     assert run(["coverage", "--tag", "dr=yes", "-o", "table"]) == 0
     out = capsys.readouterr().out
     assert "Instances with dr=yes: protected 0, not protected 1" in out
-    assert f"  {synced.names.apps}  us-east-1  running   batch\n" in out
+    assert f"  {synced.names.apps}  us-east-1  running  batch\n" in out
     assert "[red]x" not in out
 
 

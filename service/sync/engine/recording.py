@@ -18,7 +18,7 @@ from service.sync.engine.sync import Deps, Run
 __all__ = ["RegionRecorder", "failed_observation", "finish_shards", "unscanned_observation"]
 
 _log: Final = logging.getLogger(__name__)
-_ADVICE: Final = "a scope failed there; the errors and warnings of the report say which, why, and how to fix it"
+_ADVICE: Final = "a scope failed there; the report, or drs-sync regions, says which, why, and how to fix it"
 
 
 def unscanned_observation(result: ScopeResult, run: Run) -> Observation | None:

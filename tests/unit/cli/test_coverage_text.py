@@ -6,6 +6,7 @@ import io
 from typing import Any, Final
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from service.cli.coverage_text import coverage_lines
@@ -31,9 +32,8 @@ REPORT: Final[dict[str, Any]] = {
 
 
 def shown(width: int | None = 80, **members: Any) -> list[str]:
-    console = Console(file=io.StringIO(), width=width or 80, soft_wrap=width is None)
-    for line in coverage_lines({**REPORT, **members}, width):
-        console.print(line, crop=False)
+    console = Console(file=io.StringIO(), width=width or 80)
+    console.print(*coverage_lines({**REPORT, **members}), sep="\n", crop=False, soft_wrap=width is None)
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
@@ -63,10 +63,12 @@ def test_what_is_left_out_is_counted_by_kind() -> None:
 
 @pytest.mark.parametrize("name", ["short", "n" * 300, "\N{CJK UNIFIED IDEOGRAPH-6771}" * 300, ""])
 def test_an_instance_is_one_line_of_the_terminal(name: str) -> None:
-    _, _, _, heading, *lines = shown(instances=[instance(name), instance("other")])
-    assert heading == "Not protected, no source server: 2"
+    _, _, _, title, headings, *lines = shown(instances=[instance(name), instance("other")])
+    assert title == "Not protected, no source server: 2"
+    assert headings.split() == ["instance", "account", "region", "state", "name"]
     assert len(lines) == 2
-    assert all(line.startswith("  i-0123456789abcdef0  777788889999  ap-northeast-1  running") for line in lines)
+    assert all(line.startswith("i-0123456789abcdef0  777788889999  ap-northeast-1  running") for line in lines)
+    assert all(cell_len(line) <= 80 for line in lines)
 
 
 def test_without_a_terminal_names_are_whole() -> None:
