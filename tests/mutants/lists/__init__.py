@@ -27,6 +27,7 @@ from tests.mutants.lists import (
     staging_functions,
     staging_reads,
     status_rows,
+    terminal,
     topology,
 )
 from tests.mutants.mutant import Mutant
@@ -57,4 +58,5 @@ MUTANTS: Final[tuple[Mutant, ...]] = (
     *guarantees_runs.MUTANTS,
     *staging.MUTANTS,
     *topology.MUTANTS,
+    *terminal.MUTANTS,
 )
