@@ -121,7 +121,7 @@ MUTANTS: Final = (
     Mutant(
         name="flat-items-lose-their-tags",
         breaks=("R8.2",),
-        file="service/queries/presenter.py",
+        file="service/queries/brief.py",
         before="tags = all_tags if isinstance(all_tags, Mapping) else as_map(ec2_tags)",
         after="tags = as_map(all_tags)",
         tests=("unit/queries/test_presenter.py::test_a_flat_item_of_an_early_version_is_shown",),

@@ -49,7 +49,7 @@ MUTANTS: Final = (
     Mutant(
         name="region-not-shown",
         breaks=("R12.9",),
-        file="service/queries/presenter.py",
+        file="service/queries/brief.py",
         before='        "region": region,\n        "replicationRegion": region,',
         after='        "region": as_str(item.get("sourceRegion")),\n        "replicationRegion": region,',
         tests=("queries/test_inventory.py::test_a_server_shows_every_member",),
@@ -113,7 +113,7 @@ MUTANTS: Final = (
     Mutant(
         name="id-of-the-server-not-shown",
         breaks=("R12.9",),
-        file="service/queries/presenter.py",
+        file="service/queries/brief.py",
         before='"sourceServerID": as_str(item.get("sourceServerID")) or arn.rpartition("/")[2],',
         after='"sourceServerID": "",',
         tests=("queries/test_inventory.py::test_a_server_shows_every_member",),
