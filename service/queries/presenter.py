@@ -50,11 +50,7 @@ def present(item: Mapping[str, Any], objectives: Objectives | None = None) -> Se
     interfaces = _interfaces(properties, item)
     primary: ServerView = next((each for each in interfaces if each["isPrimary"]), interfaces[0] if interfaces else {})
     tags = tags_of(item)
-    area = as_map(item.get("stagingArea"))
-    # DRS cannot replicate an extended server of a staging account it cannot reach, whatever its last state was.
-    extension_error = ""
-    if area.get("status") == _EXTENSION_ERROR:
-        extension_error = as_str(area.get("errorMessage")) or _EXTENSION_ERROR
+    extension_error = _extension_error(item)
     server = brief(item, objectives)
     server |= {
         "fqdn": as_str(item.get("fqdn")) or as_str(hints.get("fqdn")),
@@ -80,15 +76,31 @@ def present(item: Mapping[str, Any], objectives: Objectives | None = None) -> Se
     }
     if extension_error:
         server["extensionError"] = extension_error
+    return server | _originals(item)
+
+
+def _extension_error(item: Mapping[str, Any]) -> str:
+    """Return why DRS cannot reach the staging account of an extended server; empty if it can.
+
+    DRS cannot launch such a server, whatever its last state was.
+    """
+    area = as_map(item.get("stagingArea"))
+    is_error = area.get("status") == _EXTENSION_ERROR
+    return (as_str(area.get("errorMessage")) or _EXTENSION_ERROR) if is_error else ""
+
+
+def _originals(item: Mapping[str, Any]) -> ServerView:
+    """Return the members of the original topology that are known."""
+    found: dict[str, Any] = {}
     for name in ORIGINALS:
         value = item.get(name)
         if isinstance(value, str) or (isinstance(value, Mapping) and is_json(value)):
-            server[name] = value
+            found[name] = value
     if isinstance(item.get("topologyComplete"), bool):
-        server["topologyComplete"] = item["topologyComplete"]
-    if TEMPLATE_ID not in server and as_str(item.get(LEGACY_TEMPLATE_ID)):
-        server[TEMPLATE_ID] = item[LEGACY_TEMPLATE_ID]
-    return server
+        found["topologyComplete"] = item["topologyComplete"]
+    if TEMPLATE_ID not in found and as_str(item.get(LEGACY_TEMPLATE_ID)):
+        found[TEMPLATE_ID] = item[LEGACY_TEMPLATE_ID]
+    return found
 
 
 def display_state(server: ServerView) -> ServerView:

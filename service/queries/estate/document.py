@@ -75,12 +75,7 @@ def estate_document(
         "operation": OPERATION,
         "asOf": iso(now),
         "verdict": str(verdict_of(estate, is_complete=is_complete)),
-        "servers": {
-            "total": estate.servers,
-            "isLowerBound": bool(estate.uncounted),
-            **{str(posture): estate.counts.get(posture, 0) for posture in Posture},
-            "readyPercent": estate.ready_percent,
-        },
+        "servers": _servers(estate),
         "lag": {
             "objectiveSeconds": round(settings.lag_objective_seconds),
             "overObjective": estate.over_objective,
@@ -96,25 +91,39 @@ def estate_document(
             "oldestCompleteScan": None if estate.oldest is None else _scan_of(estate.oldest, now),
             "syncIntervalSeconds": round(settings.sync_interval_seconds),
         },
-        "staging": {
-            "quota": settings.replicating_servers_per_region,
-            "nearFullPercent": settings.staging_near_full_percent,
-            "fills": [
-                {
-                    "accountId": fill.scope.account_id,
-                    "region": fill.scope.region,
-                    "replicating": fill.replicating,
-                    "percent": fill.percent,
-                    "isLowerBound": fill.is_lower_bound,
-                    "isNearFull": fill.percent >= settings.staging_near_full_percent,
-                }
-                for fill in estate.staging[:_MAX_FILLS]
-            ],
-        },
+        "staging": _staging(estate, settings),
         "needsYou": [each.as_json() for each in attention],
         "scopes": [_scope_json(each, now, account_names) for each in shown[:MAX_SCOPES]],
         "scopesListed": min(len(shown), MAX_SCOPES),
         "scopesTotal": len(shown),
+    }
+
+
+def _servers(estate: Estate) -> dict[str, Any]:
+    return {
+        "total": estate.servers,
+        "isLowerBound": bool(estate.uncounted),
+        **{str(posture): estate.counts.get(posture, 0) for posture in Posture},
+        "readyPercent": estate.ready_percent,
+    }
+
+
+def _staging(estate: Estate, settings: Settings) -> dict[str, Any]:
+    near_full = settings.staging_near_full_percent
+    return {
+        "quota": settings.replicating_servers_per_region,
+        "nearFullPercent": near_full,
+        "fills": [
+            {
+                "accountId": fill.scope.account_id,
+                "region": fill.scope.region,
+                "replicating": fill.replicating,
+                "percent": fill.percent,
+                "isLowerBound": fill.is_lower_bound,
+                "isNearFull": fill.percent >= near_full,
+            }
+            for fill in estate.staging[:_MAX_FILLS]
+        ],
     }
 
 
