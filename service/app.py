@@ -18,6 +18,7 @@ from service.context import ContextLoader, SyncRequest
 from service.deadline import Shutdown
 from service.errors import AwsError
 from service.estate.runs import run_item
+from service.metrics import publish_metrics
 from service.models import Now, utc_now
 from service.regions.status_writer import RegionStatusTable
 from service.settings import Settings
@@ -32,7 +33,6 @@ from service.sync.staging.sync import auto_extend_staging_servers
 from service.sync.staging_access import StagingAccess
 from service.sync.tags.locking import TagSyncRunningError, sync_tags, tag_state
 from service.sync.tags.state import TagState
-from service.telemetry import publish_metrics
 
 __all__ = ["App", "TagSyncRunningError", "open_app"]
 

@@ -15,6 +15,7 @@ from service.aws.dynamodb import TableReader
 from service.aws.lambda_ import LambdaInvoker
 from service.aws.operations import READ_OPERATIONS
 from service.errors import AwsError
+from service.metrics import publish_metrics
 from service.models import Now, Scope, utc_now
 from service.queries.accounts import AccountsQuery
 from service.queries.answer import Answer
@@ -30,7 +31,6 @@ from service.queries.staging import StagingQueries
 from service.queries.validation import StagingValidation
 from service.regions.status_reader import RegionStatusReader
 from service.settings import Settings
-from service.telemetry import publish_metrics
 
 __all__ = ["QueryApp", "Refresher", "open_query_app"]
 

@@ -8,22 +8,20 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anyio
 import orjson
 import typer
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from service.cli.log_text import TerminalLog
 from service.cli.streams import MIN_COLUMNS, stdout_width, write_utf8
 from service.cli.unknown import unknown_block
 from service.errors import AwsError, BusyError, ConfigurationError, DeadlineExceededError, DrsSyncError, RefusalError
-from service.gc_tuning import tune_gc
-from service.settings import Settings, load_settings
-from service.telemetry import set_up_logging
 from service.text import printable
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 __all__ = [
     "Output",
@@ -158,6 +156,14 @@ def code_and_text(error: DrsSyncError) -> tuple[str, str]:
 
 def run_command(output: Output, work: Callable[[Settings], Awaitable[int]]) -> int:
     """Run the work of a command in an event loop and return its exit code; expected errors become exit codes."""
+    # The help and wrong usage need none of these, which take most of the time of the imports of this module.
+    import anyio  # noqa: PLC0415
+
+    from service.cli.log_text import TerminalLog  # noqa: PLC0415
+    from service.gc_tuning import tune_gc  # noqa: PLC0415
+    from service.settings import load_settings  # noqa: PLC0415
+    from service.telemetry import set_up_logging  # noqa: PLC0415
+
     try:
         settings = load_settings()
         if sys.stderr.isatty() and "log_level" not in settings.model_fields_set:

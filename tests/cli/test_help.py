@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-import typer
 
-from service.cli.main import cli, run
+from service.cli.main import run
 from tests.support import command
+from tests.support.command_tree import command_tree
 
 _AFTER_A_COMMAND: Final = frozenset({"||", "|", "&", ">", ";"})
 _COLOUR: Final = re.compile(r"\x1b\[[0-9;]*3[0-9]m")
-_ROOT: Final[Any] = typer.main.get_command(cli)
+_ROOT: Final[Any] = command_tree()
 
 
 def _leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

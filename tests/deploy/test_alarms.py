@@ -16,9 +16,9 @@ import pytest
 
 from service.app import App, open_app
 from service.context import SyncRequest
+from service.metrics import NAMESPACE
 from service.settings import load_settings
 from service.sync.coverage.choice import CoverageRequest
-from service.telemetry import NAMESPACE
 from tests.deploy.alarm_states import CLOCKS, STEP_S, Clock, Metrics, ringing
 from tests.deploy.resolving import resolved
 from tests.deploy.templates import FOLDER, Template, of_type, template

@@ -17,7 +17,7 @@ from moto import mock_aws
 
 from service.aws.operations import READ_WRITE_OPERATIONS, Purpose, session_policy
 from service.handlers import data_management, query
-from service.telemetry import METRICS, NAMESPACE
+from service.metrics import METRICS, NAMESPACE
 from tests.deploy import checks
 from tests.deploy.templates import FOLDER, Template, bindings, names, of_type, template, text
 

@@ -10,11 +10,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import typer
-
-from service.cli.main import cli
 from tests.deploy.templates import Template, names, template
 from tests.operations.page import ROOT
+from tests.support.command_tree import command_tree
 
 __all__ = ["complaints"]
 
@@ -116,7 +114,7 @@ def _options(words: list[str]) -> Iterator[str]:
 
 
 def _of_drs_sync(words: list[str]) -> Iterator[str]:
-    command: Any = typer.main.get_command(cli)
+    command: Any = command_tree()
     path = ["drs-sync"]
     words = words[: words.index("--")] if "--" in words else words  # what follows is another program's
     while words and not words[0].startswith("-") and getattr(command, "commands", None):

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from service.error_classes import ERROR_CLASSES
+from service.metrics import METRICS
 from service.partitions import PARTITIONS
 from service.regions.selection import RegionSource
 from service.settings import Settings
@@ -13,7 +14,6 @@ from service.sync.coverage import scan as coverage
 from service.sync.inventory import sync as inventory
 from service.sync.staging import sync as staging
 from service.sync.tags.results import TagCounts
-from service.telemetry import METRICS
 from tests.simulation.planted import BUGS
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -179,6 +179,6 @@ MUTANTS: Final = (
         file="service/sync/engine/metrics.py",
         before='    figures |= report.get("estate") or {}\n',
         after="",
-        tests=("unit/test_telemetry.py::test_the_figures_of_the_estate_are_metrics_of_the_sync_that_has_them",),
+        tests=("unit/test_metrics.py::test_the_figures_of_the_estate_are_metrics_of_the_sync_that_has_them",),
     ),
 )

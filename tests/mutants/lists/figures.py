@@ -18,9 +18,9 @@ _RUN: Final = "unit/sync/engine/test_runner.py::test_the_report_says_how_long_th
 _SHARDS: Final = "unit/sync/engine/test_shards.py::test_the_report_of_all_has_the_figures_of_a_single_run"
 _QUERY: Final = "queries/test_inventory.py::test_each_query_logs_one_line"
 _METRICS: Final = (
-    "unit/test_telemetry.py::test_all_metrics_are_one_line_without_dimensions_by_operation_and_by_installation"
+    "unit/test_metrics.py::test_all_metrics_are_one_line_without_dimensions_by_operation_and_by_installation"
 )
-_COUNTED: Final = "unit/test_telemetry.py::test_what_a_report_counts_for_the_alarms"
+_COUNTED: Final = "unit/test_metrics.py::test_what_a_report_counts_for_the_alarms"
 
 _REPORT_FILE: Final = "service/sync/engine/report.py"
 _METRICS_FILE: Final = "service/sync/engine/metrics.py"
@@ -217,7 +217,7 @@ MUTANTS: Final = (
     Mutant(
         name="metrics-collected-and-not-written",
         breaks=("R7.5",),
-        file="service/telemetry.py",
+        file="service/metrics.py",
         before="    await logger.flush()\n",
         after="",
         tests=(_FILTERED, _METRICS),
@@ -249,7 +249,7 @@ MUTANTS: Final = (
     Mutant(
         name="metrics-in-a-namespace-of-their-own",
         breaks=("R7.5",),
-        file="service/telemetry.py",
+        file="service/metrics.py",
         before='NAMESPACE: Final = "DRSOrchestration/ActiveRegionFiltering"',
         after='NAMESPACE: Final = "DrsSync"',
         tests=(_METRICS,),
