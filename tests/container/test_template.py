@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -54,6 +55,23 @@ def test_the_schedule_may_run_this_task_in_this_cluster_with_these_roles(contain
         for each in statements["GiveItItsRoles"]["Resource"]
     ]
     assert given == passed
+
+
+def test_the_coverage_task_runs_the_command_in_the_same_task_where_it_is_enabled(
+    container_template: dict[str, Any],
+) -> None:
+    resources = container_template["Resources"]
+    coverage, usual = resources["CoverageSchedule"], resources["Schedule"]["Properties"]["Target"]
+    assert coverage["Condition"] == "WithCoverageSync"
+    assert container_template["Parameters"]["EnableCoverageSync"]["Default"] == "false"
+    target = dict(coverage["Properties"]["Target"])
+    overrides = json.loads(target.pop("Input")["Fn::Sub"].replace("${TimeLimitSeconds}", "840"))
+    [container] = resources["TaskDefinition"]["Properties"]["ContainerDefinitions"]
+    assert overrides == {
+        "containerOverrides": [{"name": container["Name"], "command": ["coverage", "--time-limit", "840"]}]
+    }
+    different = {name for name in usual if target[name] != usual[name]}
+    assert different == {"RetryPolicy"}
 
 
 def test_no_role_can_be_assumed_by_another_account(container_template: dict[str, Any]) -> None:

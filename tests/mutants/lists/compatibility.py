@@ -153,8 +153,8 @@ MUTANTS: Final = (
         breaks=("R8.2",),
         file="service/queries/presenter.py",
         before=(
-            "    if TEMPLATE_ID not in server and as_str(item.get(LEGACY_TEMPLATE_ID)):\n"
-            "        server[TEMPLATE_ID] = item[LEGACY_TEMPLATE_ID]\n"
+            "    if TEMPLATE_ID not in found and as_str(item.get(LEGACY_TEMPLATE_ID)):\n"
+            "        found[TEMPLATE_ID] = item[LEGACY_TEMPLATE_ID]\n"
         ),
         after="",
         tests=("unit/queries/test_presenter.py::test_the_template_id_is_found_under_its_older_name",),
