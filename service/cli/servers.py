@@ -28,6 +28,21 @@ __all__ = ["show_servers"]
 
 _GIB: Final = 2**30
 _DAY_S: Final = 86_400
+_OPTIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        # Member of the request -> option that sets it
+        "accountId": "--account",
+        "region": "--region",
+        "filters.hostname": "--hostname",
+        "filters.replicationState": "--state",
+        "filters.stagingAccountId": "--staging-account",
+        "filters.sourceAccountId": "--source-account",
+        "filters.minCpuCores": "--min-cores",
+        "filters.minRamBytes": "--min-ram-gib",
+        "limit": "--limit",
+        "nextToken": "--next-token",
+    }
+)
 
 
 class ServersOutput(StrEnum):
@@ -160,7 +175,10 @@ def show_servers(
             "limit": limit,
             "nextToken": next_token,
         }
-        request = InventoryRequest.parse(params, app.settings)
+        try:
+            request = InventoryRequest.parse(params, app.settings)
+        except RefusalError as error:
+            raise _in_options(error) from None
         return await app.inventory.run(request.params, order=_KEYS[sort] if sort else None)
 
     return _show(output or ServersOutput(Output.default()), query, refresh=refresh)
@@ -175,6 +193,15 @@ def _show(form: ServersOutput, query: Callable[[QueryApp], Awaitable[Answer]], *
         refresh=refresh,
         write=servers_csv if form is ServersOutput.CSV else None,
     )
+
+
+def _in_options(error: RefusalError) -> RefusalError:
+    """Name the option beside the member of the request that is wrong."""
+    member, separator, rest = error.message.partition(" is ")
+    if member not in _OPTIONS:
+        return error
+    message = f"{_OPTIONS[member]} ({member}){separator}{rest}"
+    return RefusalError(error.code, message, status=error.status, details=error.details)
 
 
 def _join_value(option: str, value: str | None) -> str:

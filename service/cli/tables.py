@@ -21,7 +21,7 @@ from service.errors import AwsError, ConfigurationError
 from service.models import utc_now
 from service.settings import Settings
 
-__all__ = ["create_tables"]
+__all__ = ["create_tables", "results_table"]
 
 _TTL: Final = "TTL"
 _COLUMNS: Final = (Column("status"), Column("setting"), Column("table", can_be_cut=True))
@@ -61,13 +61,13 @@ def create_tables(
             results = [await _result(admin, spec, settings, dry_run=dry_run) for spec in specs]
         failed = any(result["status"] in _FAILED for result in results)
         document = {"operation": "create_tables", "status": "failed" if failed else "complete", "tables": results}
-        print_result(chosen, document, lambda: _render(results))
+        print_result(chosen, document, lambda: results_table(results))
         return 1 if failed else 0
 
     return run_command(chosen, work)
 
 
-def _render(results: Sequence[Mapping[str, Any]]) -> Group:
+def results_table(results: Sequence[Mapping[str, Any]]) -> Group:
     """Render a line per table, then what is to be known of those that are not simply there."""
     rows, problems = [], list[RenderableType]()
     for each in results:
