@@ -13,7 +13,7 @@ from rich.text import Text
 
 from service.cli.columns import Column, table
 from service.cli.indented import Indented
-from service.text import printable, shortened, spreadsheet_cell
+from service.text import printable, spreadsheet_cell
 
 __all__ = ["coverage_csv", "coverage_lines"]
 
@@ -54,7 +54,6 @@ _COLUMNS: Final = (
     Column("state", 1),
     Column("name", can_be_cut=True),
 )
-_MAX_REGIONS: Final = 3
 
 
 def coverage_lines(report: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -125,7 +124,7 @@ def _problem(problem: Mapping[str, Any], where: str) -> Iterator[RenderableType]
         yield Indented(f"Fix: {problem['advice']}", 4)
 
 
-def _not_looked_at(report: Mapping[str, Any]) -> Iterator[Text]:
+def _not_looked_at(report: Mapping[str, Any]) -> Iterator[RenderableType]:
     """Name the regions in which no account was looked at, and those in which only some were."""
     looked_at = {each["region"] for each in (*report["lookedAt"], *report["unknown"])}
     regions = [each["region"] for each in report["notLookedAt"]]
@@ -135,11 +134,11 @@ def _not_looked_at(report: Mapping[str, Any]) -> Iterator[Text]:
         return
     yield Text("")
     if nowhere:
-        yield Text(
-            f"Not looked at: {_counted(len(nowhere), 'region', 'regions')} ({shortened(nowhere, _MAX_REGIONS)})."
-        )
+        yield Text(f"Not looked at: {_counted(len(nowhere), 'region', 'regions')}")
+        yield Indented(", ".join(nowhere), 2)
     if partly:
-        yield Text(f"Looked at in some accounts only: {shortened(partly, _MAX_REGIONS)}.")
+        yield Text(f"Looked at in some accounts only: {_counted(len(partly), 'region', 'regions')}")
+        yield Indented(", ".join(partly), 2)
     yield Text("To look in a region: drs-sync coverage --region NAME")
 
 

@@ -126,7 +126,9 @@ def test_other_errors_and_warnings_follow() -> None:
 def test_regions_that_were_not_looked_at_are_named() -> None:
     left = [{"region": region, "accounts": 1} for region in ("a-1", "b-1", "c-1", "d-1", "us-east-1")]
     assert shown(notLookedAt=left)[3:] == [
-        "Not looked at: 4 regions (a-1, b-1, c-1 and 1 more).",
-        "Looked at in some accounts only: us-east-1.",
+        "Not looked at: 4 regions",
+        "  a-1, b-1, c-1, d-1",
+        "Looked at in some accounts only: 1 region",
+        "  us-east-1",
         "To look in a region: drs-sync coverage --region NAME",
     ]
