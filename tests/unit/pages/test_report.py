@@ -17,6 +17,12 @@ def test_every_server_that_is_not_ready_has_its_runbook_and_some_that_are() -> N
     assert len(wanted) == 13
 
 
+def test_runbooks_of_servers_that_are_ready_take_no_place_of_others() -> None:
+    rows = rows_of([view("s-1", "stalled"), view("s-2", "ready"), view("s-3", "ready")], NOW)
+    backwards = wanted_runbooks(reversed(rows), others=1)  # whatever the order is
+    assert {each.rpartition("/")[2] for each in backwards} == {"s-1", "s-3"}
+
+
 @pytest.mark.parametrize(
     ("estate_complete", "problem", "runbook_problem", "complete"),
     [(True, "", "", True), (False, "", "", False), (True, "x", "", False), (True, "", "x", False)],

@@ -72,6 +72,12 @@ async def test_rows_of_every_server_are_made_in_a_thread_once(app: FakeApp) -> N
     assert len(app.threads) == SERVERS
 
 
+async def test_a_search_is_about_the_scopes_that_are_chosen(app: FakeApp) -> None:
+    data = LiveData(cast("QueryApp", app), lambda: NOW)
+    assert (await data.listing(Choice(q="s-00", region="us-east-1"))).total == 100
+    assert (await data.listing(Choice(q="s-00", region="us-west-2"))).total == 0
+
+
 @pytest.mark.parametrize(("page", "first", "number"), [(1, "s-0000", 100), (3, "s-0200", 50)])
 async def test_a_page_makes_only_the_rows_that_it_shows(app: FakeApp, page: int, first: str, number: int) -> None:
     found = await LiveData(cast("QueryApp", app), lambda: NOW).listing(Choice(account=ACCOUNT, page=page))
