@@ -12,7 +12,7 @@ from service.models import parse_iso
 from service.pages.coverage_tables import coverage_tables
 from service.pages.first_screen import Line, Tone, belief, readiness
 from service.pages.page_table import PageTable
-from service.pages.words import ago, count, duration, posture_word, severity
+from service.pages.words import ago, count, duration, posture_word, rank_of, severity
 from service.text import printable
 
 __all__ = [
@@ -130,15 +130,18 @@ def _example(example: Mapping[str, Any], hrefs: Mapping[str, str]) -> Example:
 
 
 def grid_of(document: Mapping[str, Any]) -> Grid:
-    """Return the scopes of the document by account and region."""
+    """Return the scopes of the document by account and region, the account with the worst posture first."""
     scopes = {(each["accountId"], each["region"]): each for each in document["scopes"]}
     regions = sorted({region for _, region in scopes})
     names = {each["accountId"]: each["accountName"] for each in document["scopes"]}
+    ranks: dict[str, int] = {}
+    for (account, _), each in scopes.items():
+        ranks[account] = min(rank_of(each["worst"]), ranks.get(account, rank_of("ready")))
     rows = [
         GridRow(
             printable(account), printable(names[account]), tuple(_cell(scopes.get((account, each))) for each in regions)
         )
-        for account in sorted(names)
+        for account in sorted(names, key=lambda account: (ranks[account], account))
     ]
     return Grid(tuple(map(printable, regions)), tuple(rows), document["scopesTotal"] - document["scopesListed"])
 

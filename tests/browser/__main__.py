@@ -29,7 +29,7 @@ FOLDER: Final = Path(__file__).parents[2] / "docs" / "pictures"
 _FLEET: Final = Path(sandbox_package.__path__[0]) / "demo_fleet.yaml"
 _DENIED: Final = "333344445555"
 _REGIONS: Final = ("ap-southeast-2", "ca-central-1", "eu-central-1", "eu-west-1", "us-east-2", "us-west-2")
-_SCREEN: Final = (1000, 720)
+_SCREEN: Final = (1000, 640)
 
 
 class Picture(NamedTuple):
