@@ -203,3 +203,5 @@ async def test_print_has_the_content_and_no_controls(open_report: Open, report: 
         assert all(each["sourceServerArn"] in shown for each in report.estate.servers)
         assert "FAILBACK of retail-web-0001" in shown
         assert (await seen.page.pdf()).startswith(b"%PDF")
+    async with open_report(media="print", size=(720, 1000)) as paper:  # A4 without its margins
+        assert await paper.overflow_px() == 0
