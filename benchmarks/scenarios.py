@@ -179,6 +179,7 @@ SCENARIOS: Final = (
             Run("one_account", "drs_sync_job", "inventory", options={"times": 3}),
             Run("accounts_20", "drs_sync_job", "inventory", options={"times": 3}, fleet=Estate(20, 5, 200)),
             Run("accounts_100", "drs_sync_job", "inventory", options={"times": 3}, fleet=Estate(100, 5, 200)),
+            Run("page", "drs_sync_query", "get_source_server_inventory", options={"times": 10, "limit": 50}),
         ),
         prepare=(),
     ),

@@ -18,10 +18,11 @@ def main() -> None:
     parser.add_argument("job", help="an operation of the query function, or region_status")
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--fresh-seconds", type=int, default=None)
+    parser.add_argument("--limit", type=int, default=None, help="one page of so many servers, instead of all pages")
     options = parser.parse_args()
     if options.fresh_seconds is not None:
         os.environ["INVENTORY_FRESH_SECONDS"] = str(options.fresh_seconds)
-    query = _region_status() if options.job == "region_status" else _operation(options.job)
+    query = _region_status() if options.job == "region_status" else _operation(options.job, options.limit)
     seconds: list[float] = []
     figures: Figures = {}
     for _ in range(options.times):
@@ -31,16 +32,17 @@ def main() -> None:
     print(json.dumps({"seconds": seconds, **figures}))
 
 
-def _operation(name: str) -> Callable[[], Figures]:
+def _operation(name: str, limit: int | None) -> Callable[[], Figures]:
     from service.handlers.query import lambda_handler  # noqa: PLC0415 - its import counts towards the first query
 
     def query() -> Figures:
-        shown, pages, token = 0, 0, None
-        while pages == 0 or token:
-            body = lambda_handler({"operation": name, "queryParams": {"nextToken": token} if token else {}}, None)
+        shown, pages, token = 0, 0, ""
+        while pages == 0 or (token and limit is None):
+            params = {"nextToken": token, "limit": str(limit or "")}
+            body = lambda_handler({"operation": name, "queryParams": params}, None)
             if "error" in body:
                 raise SystemExit(f"{name}: {body}")
-            shown, pages, token = shown + body["count"], pages + 1, body.get("nextToken")
+            shown, pages, token = shown + body["count"], pages + 1, body.get("nextToken", "")
         return {"servers": shown, "pages": pages, "source": body["source"], "complete": body["complete"]}
 
     return query

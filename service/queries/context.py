@@ -170,9 +170,16 @@ class QueryContextLoader:
         regions = sorted(params.regions or all_regions(context.view, self._settings))
         return tuple(Scope(account_id, region) for region in regions for account_id in accounts)
 
-    async def read(self, context: QueryContext, scopes: tuple[Scope, ...], deadline: QueryDeadline) -> ReadResult:
-        """Read scopes: from the inventory where it is fresh, else from DRS."""
-        return await self._scopes.read(scopes, context.view, context.access, deadline)
+    async def read(
+        self,
+        context: QueryContext,
+        scopes: tuple[Scope, ...],
+        deadline: QueryDeadline,
+        *,
+        beyond: Collection[Scope] = (),
+    ) -> ReadResult:
+        """Read scopes: from the inventory where it is fresh, else from DRS; of those beyond the page only the count."""
+        return await self._scopes.read(scopes, context.view, context.access, deadline, beyond=beyond)
 
 
 def _log_choice(

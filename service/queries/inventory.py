@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from service.aws.client import AwsClient
 from service.inventory.posture import Objectives
-from service.models import Now
+from service.models import Now, Scope
 from service.queries.answer import Answer, build_answer
 from service.queries.brief import ServerView
 from service.queries.context import QueryContextLoader
-from service.queries.paging import Cursor, key_of, page_length, servers_after, write_token
+from service.queries.page_scopes import beyond_page, from_key
+from service.queries.paging import Cursor, item_key, key_of, page_length, servers_after, write_token
 from service.queries.params import InventoryParams
 from service.queries.presenter import present
 from service.queries.query_deadline import QueryDeadline
@@ -23,6 +26,8 @@ from service.settings import Settings
 __all__ = ["OPERATION", "InventoryQuery", "present_servers"]
 
 OPERATION: Final = "get_source_server_inventory"
+_MAX_PAGE: Final = 4000
+"""Servers that a page may have that names no limit; more do not fit into a response."""
 Order = Callable[[Mapping[str, Any]], Any]
 
 
@@ -38,8 +43,8 @@ class InventoryQuery:
     async def run(self, params: InventoryParams, *, order: Order | None = None) -> Answer:
         """Answer a query within QUERY_DEADLINE_SECONDS, with what could be read by then.
 
-        A page after the first reads only the regions from which it continues; `scopes`, `errors` and completeness are
-        of these regions.
+        Without filters, a page reads only the scopes that it reaches; the others are counted. A page after the first
+        reads only from where it continues; `scopes`, `errors` and completeness are of these scopes and regions.
 
         Args:
             params: the query.
@@ -53,37 +58,97 @@ class InventoryQuery:
         deadline = QueryDeadline.start(self._settings.query_deadline_seconds)
         context = await self._context_loader.load(deadline)
         regions, scopes = self._context_loader.choose(context, params.scopes, OPERATION)
-        from_region = params.cursor.last.region if params.cursor else ""
-        scopes = tuple(scope for scope in scopes if scope.region >= from_region)
-        result = await self._context_loader.read(context, scopes, deadline)
+        last = params.cursor.last if params.cursor else None
+        scopes = from_key(scopes, last)
+        beyond: frozenset[Scope] = frozenset()
+        if params.is_unfiltered and order is None:
+            beyond = beyond_page(
+                scopes,
+                context.view,
+                last=last,
+                needed=params.limit or _MAX_PAGE,
+                now=context.rules.now,
+                fresh_s=self._settings.inventory_fresh_seconds,
+            )
+        result = await self._context_loader.read(context, scopes, deadline, beyond=beyond)
         page = self._page(params, result, order)
+        if beyond and not page["count"]:  # the servers that were counted before the end of the page are all gone
+            result = await self._context_loader.read(context, scopes, deadline)
+            page = self._page(params, result, order)
         return build_answer(
             OPERATION,
             {**page, "regions": list(regions), **context.summary(result, params.scopes.accounts)},
             result,
-            self._context_loader.completeness(context, params.scopes, result, from_region=from_region),
+            self._context_loader.completeness(context, params.scopes, result, from_region=last.region if last else ""),
             is_empty=not page["totalCount"],
             nothing_synced=context.nothing_synced,
             is_whole=context.is_whole(params.scopes.accounts),
         )
 
     def _page(self, params: InventoryParams, result: ReadResult, order: Order | None) -> dict[str, Any]:
+        if params.is_unfiltered and order is None:
+            return self._plain_page(params, result)
         now = self._now()
         servers = [server for server in present_servers(result, self._objectives) if params.matches(server, now)]
-        counts = Counter((server["accountId"], server["region"]) for server in servers)
+        counts = Counter(Scope(server["accountId"], server["region"]) for server in servers)
         remaining = servers_after(servers, params.cursor.last if params.cursor else None)
         if order is not None:
             remaining = sorted(remaining, key=order)
         end = page_length(remaining, limit=params.limit) if order is None else len(remaining[: params.limit])
-        total = params.cursor.total if params.cursor else len(servers)
+        return self._members(params, result, remaining[:end], counts, has_more=end < len(remaining) and order is None)
+
+    def _plain_page(self, params: InventoryParams, result: ReadResult) -> dict[str, Any]:
+        """Build a page without filters: only its own servers are presented, and it ends before what was not read."""
+        counts = Counter(
+            {each.scope: len(each.items) if each.counted is None else each.counted for each in result.results}
+        )
+        end_before = min(
+            ((each.scope.region, each.scope.account_id) for each in result.results if each.counted is not None),
+            default=None,
+        )
+        reached = [
+            (item_key(item), item, each.source is DataSource.STALE)
+            for each in result.results
+            if end_before is None or (each.scope.region, each.scope.account_id) < end_before
+            for item in each.items
+        ]
+        reached.sort(key=itemgetter(0))
+        if params.cursor:
+            reached = reached[bisect_right(reached, params.cursor.last, key=itemgetter(0)) :]
+        views = [
+            _view(item, self._objectives, is_stale=is_stale)
+            for _, item, is_stale in reached[: params.limit or _MAX_PAGE]
+        ]
+        end = page_length(views, limit=params.limit)
+        return self._members(params, result, views[:end], counts, has_more=end < len(reached) or end_before is not None)
+
+    def _members(
+        self,
+        params: InventoryParams,
+        result: ReadResult,
+        shown: Sequence[Mapping[str, Any]],
+        counts: Mapping[Scope, int],
+        *,
+        has_more: bool,
+    ) -> dict[str, Any]:
+        """Build the members of a page.
+
+        Args:
+            params: the query.
+            result: what was read.
+            shown: the servers of the page.
+            counts: number of servers that match, by account and region.
+            has_more: another page follows.
+        """
+        total = params.cursor.total if params.cursor else sum(counts.values())
         page: dict[str, Any] = {
-            "servers": [*remaining[:end]],
-            "count": end,
+            "servers": [*shown],
+            "count": len(shown),
             "totalCount": total,
-            "scopes": [each.as_json(now, servers=counts[each.scope]) for each in result.results],
+            "scopes": [each.as_json(self._now(), servers=counts.get(each.scope, 0)) for each in result.results],
         }
-        if end < len(remaining) and order is None:
-            page["nextToken"] = write_token(Cursor(key_of(remaining[end - 1]), total), params.digest)
+        if has_more and shown:
+            page["nextToken"] = write_token(Cursor(key_of(shown[-1]), total), params.digest)
         return page
 
 
@@ -91,9 +156,12 @@ def present_servers(result: ReadResult, objectives: Objectives | None = None) ->
     """Return every server of a result, sorted by region, ARN and staging account; stale ones have `stale`."""
     servers: list[ServerView] = []
     for scope_result in result.results:
-        views = [present(item, objectives) for item in scope_result.items]
-        if scope_result.source is DataSource.STALE:
-            views = [{**view, "stale": True} for view in views]
-        servers.extend(views)
+        is_stale = scope_result.source is DataSource.STALE
+        servers += [_view(item, objectives, is_stale=is_stale) for item in scope_result.items]
     servers.sort(key=key_of)
     return servers
+
+
+def _view(item: Mapping[str, Any], objectives: Objectives | None, *, is_stale: bool) -> ServerView:
+    view = present(item, objectives)
+    return {**view, "stale": True} if is_stale else view

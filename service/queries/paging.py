@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from service.attributes import as_str
 from service.errors import RefusalError
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Cursor",
     "Key",
     "digest_of",
+    "item_key",
     "key_of",
     "page_length",
     "read_token",
@@ -54,6 +56,11 @@ class Cursor:
 def key_of(server: Mapping[str, Any]) -> Key:
     """Return the sort key of a server."""
     return Key(server["replicationRegion"], server["sourceServerArn"], server["stagingAccountId"])
+
+
+def item_key(item: Mapping[str, Any]) -> Key:
+    """Return the sort key of the server of an inventory item: that of its view."""
+    return Key(*(as_str(item.get(name)) for name in ("replicationRegion", "sourceServerArn", "stagingAccountId")))
 
 
 def digest_of(params: Mapping[str, Any]) -> str:

@@ -153,6 +153,11 @@ class InventoryParams:
             }
         )
 
+    @property
+    def is_unfiltered(self) -> bool:
+        """Whether every server of the accounts and regions matches."""
+        return not self.source_account and self.filters == NO_FILTERS
+
     def matches(self, server: Mapping[str, Any], now: datetime) -> bool:
         """Whether a server matches the query at a time."""
         return self.source_account in {"", server["sourceAccount"]} and self.filters.matches(server, now)

@@ -32,7 +32,8 @@ class ScopeReadResult:
     `items` have the structure of inventory items, whatever the source; `records` are the same servers as DRS returned
     them, only where DRS was read. `last_complete` is when all servers of the scope were last seen. `status` is the
     region status that the response of DRS stands for. `rejected` are the records that cannot be used. `summary` is that
-    of the last complete scan, or of these records; None where there is none.
+    of the last complete scan, or of these records; None where there is none. `counted` is the number of servers of a
+    scope that was not read, because the page of the query ends before it; None for one that was read.
     """
 
     scope: Scope
@@ -44,6 +45,7 @@ class ScopeReadResult:
     rejected: tuple[Problem, ...] = ()
     status: RegionStatus | None = None
     summary: Mapping[str, Any] | None = None
+    counted: int | None = None
 
     @property
     def is_complete(self) -> bool:

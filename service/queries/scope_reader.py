@@ -52,17 +52,31 @@ class ScopeReader:
         self._now = now
 
     async def read(
-        self, scopes: Sequence[Scope], view: StatusView, access: AccountAccess, deadline: QueryDeadline
+        self,
+        scopes: Sequence[Scope],
+        view: StatusView,
+        access: AccountAccess,
+        deadline: QueryDeadline,
+        *,
+        beyond: Collection[Scope] = (),
     ) -> ReadResult:
-        """Read scopes concurrently. A role is assumed only in accounts whose DRS must be read."""
+        """Read scopes concurrently. A role is assumed only in accounts whose DRS must be read.
+
+        Args:
+            scopes: the scopes.
+            view: region status.
+            access: opens the sessions of the accounts.
+            deadline: of the query.
+            beyond: those of the scopes that the page of the query does not reach: they are counted, and not read.
+        """
         fresh_s, now = self._settings.inventory_fresh_seconds, self._now()
         freshness_by_scope = {scope: freshness_of(view, scope, now=now, fresh_s=fresh_s) for scope in scopes}
-        stored_scopes = [scope for scope in scopes if not freshness_by_scope[scope].is_empty]
+        stored_scopes = [scope for scope in scopes if not freshness_by_scope[scope].is_empty and scope not in beyond]
         until = deadline.inventory
         async with prefetch(
             lambda: read_values(self._aws_client, self._settings, stored_scopes, until=until)
         ) as values:
-            inventory = await self._read_inventory(stored_scopes, deadline)
+            inventory = await self._read_inventory(stored_scopes, deadline, {scope.region for scope in beyond})
             moving = await values()
         for scope in stored_scopes:
             freshness_by_scope[scope] = (
@@ -77,6 +91,7 @@ class ScopeReader:
                 inventory.items.get(scope, ()),
                 last_complete=freshness.last_complete,
                 rejected=_left_out(scope, freshness),
+                counted=freshness.server_count if scope in beyond else None,
             )
             for scope, freshness in freshness_by_scope.items()
             if freshness.level is Freshness.FRESH
@@ -87,8 +102,13 @@ class ScopeReader:
         seconds = anyio.current_time() - deadline.started_at
         return ReadResult(tuple(moving.overlay(results[scope]) for scope in scopes), tuple(problems), seconds)
 
-    async def _read_inventory(self, scopes: Iterable[Scope], deadline: QueryDeadline) -> _Inventory:
-        """Read the items of scopes, one query per region; a region that cannot be read is listed, and not an error."""
+    async def _read_inventory(
+        self, scopes: Iterable[Scope], deadline: QueryDeadline, partly_read: Collection[str]
+    ) -> _Inventory:
+        """Read the items of scopes; a region that cannot be read is listed, and not an error.
+
+        That is one query per region, and one per account in a region that is read in part.
+        """
         inventory, name = _Inventory(), self._settings.source_server_inventory_table
         accounts: dict[str, set[str]] = {}
         for scope in scopes:
@@ -99,10 +119,11 @@ class ScopeReader:
             return inventory
         reader = InventoryReader(TableReader(self._aws_client.hub(), name, self._aws_client.hub_region))
 
-        async def read(region: str) -> None:
+        async def read(query: tuple[str, Collection[str]]) -> None:
+            region, account_ids = query
             with anyio.CancelScope(deadline=deadline.inventory) as cancel_scope:
                 try:
-                    by_account = await reader.by_account(region, accounts[region])
+                    by_account = await reader.by_account(region, account_ids)
                 except AwsError as error:
                     inventory.unread[region] = replace(error.problem, region="")
                 else:
@@ -110,7 +131,10 @@ class ScopeReader:
             if cancel_scope.cancelled_caught:
                 inventory.unread[region] = _late(f"the table {name}", "dynamodb", "Query")
 
-        async with fan_out(accounts, read, concurrency=_TABLE_READS_AT_ONCE) as done:
+        queries: list[tuple[str, Collection[str]]] = []
+        for region, account_ids in accounts.items():
+            queries += [(region, (each,)) for each in account_ids] if region in partly_read else [(region, account_ids)]
+        async with fan_out(queries, read, concurrency=_TABLE_READS_AT_ONCE) as done:
             async for _ in done:
                 pass
         return inventory

@@ -368,6 +368,39 @@ async def test_pages_show_every_server_once_and_read_only_what_is_left(limit: in
         assert client.calls["dynamodb", "Query"] == 1  # the last page lies in the last region
 
 
+async def test_a_page_reads_the_scopes_that_it_reaches_and_counts_the_others(client: QueryClient) -> None:
+    whole = (await client.inventory()).body
+    reads = client.calls["dynamodb", "Query"]
+    body = (await client.inventory(limit=1)).body
+    assert client.calls["dynamodb", "Query"] == 1 < reads
+    assert body["servers"] == whole["servers"][:1]
+    wanted = ("totalCount", "complete", "scopeStates", "source", "regions", "errors")
+    assert {name: body[name] for name in wanted} == {name: whole[name] for name in wanted}
+    counted = [{name: value for name, value in each.items() if name != "summary"} for each in whole["scopes"]]
+    assert [{name: value for name, value in each.items() if name != "summary"} for each in body["scopes"]] == counted
+
+
+async def test_servers_that_are_gone_from_the_inventory_do_not_end_the_pages(
+    client: QueryClient, sandbox: EngineSandbox
+) -> None:
+    every = (await client.inventory()).body["servers"]
+    first = {each["sourceServerArn"] for each in every[:3]}
+    for each in every[:3]:
+        sandbox.table("SOURCE_SERVER_INVENTORY_TABLE").delete_item(
+            Key={"sourceServerArn": each["sourceServerArn"], "stagingAccountId": each["stagingAccountId"]}
+        )
+    shown: list[dict[str, Any]] = []
+    given: dict[str, Any] = {"limit": "1"}
+    while True:
+        body = (await client.inventory(**given)).body
+        shown += body["servers"]
+        if "nextToken" not in body:
+            break
+        given["nextToken"] = body["nextToken"]
+    assert [each["sourceServerArn"] for each in shown] == [each["sourceServerArn"] for each in every]
+    assert first <= {each["sourceServerArn"] for each in shown}  # read from DRS
+
+
 async def test_a_token_of_another_query_is_refused_before_anything_is_read(client: QueryClient) -> None:
     token = (await client.inventory(limit=2)).body["nextToken"]
     with pytest.raises(RefusalError, match="another query"):
