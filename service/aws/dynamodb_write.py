@@ -98,10 +98,25 @@ class Table(TableReader):
         except (AttributeError, LookupError, TypeError, ValueError):
             raise self.malformed("UpdateItem", f"response is missing the new {counter}") from None
 
-    async def fill(self, key: Mapping[str, Any], assign: Mapping[str, Any], condition: str) -> bool:
-        """Set only those attributes that the item does not have yet, if a condition holds; return whether it did."""
+    async def fill(self, key: Mapping[str, Any], assign: Mapping[str, Any], condition: str) -> Item | None:
+        """Set only those attributes that the item does not have yet, if a condition holds.
+
+        Returns:
+            The whole item as it is then; None if the condition did not hold.
+        """
         expression = "SET " + ",".join(f"#{name}=if_not_exists(#{name},:{name})" for name in assign)
-        return await self._update(key, expression, {f"#{name}": name for name in assign}, condition, assign)
+        params = {
+            "Key": encode(key),
+            "UpdateExpression": expression,
+            "ExpressionAttributeNames": {f"#{name}": name for name in assign},
+            "ReturnValues": "ALL_NEW",
+        }
+        response = await self._conditional("UpdateItem", params, condition, assign)
+        if response is None:
+            return None
+        if not isinstance(response.get("Attributes"), Mapping):
+            raise self.malformed("UpdateItem", "response is missing Attributes")
+        return self._decoded("UpdateItem", [response["Attributes"]])[0]
 
     async def _update(
         self,
@@ -147,6 +162,7 @@ class CompareAndSet:
         attempts: reads before it fails.
         call: operation, account and region that the error names.
         subject: the item in words, for the error's text.
+        known: the item as it was just read, which saves the first read.
     """
 
     def __init__(
@@ -158,6 +174,7 @@ class CompareAndSet:
         attempts: int,
         call: Call,
         subject: str,
+        known: Item | None = None,
     ) -> None:
         self._table = table
         self._key = key
@@ -166,6 +183,7 @@ class CompareAndSet:
         self._call = call
         self._subject = subject
         self._reads = 0
+        self._known = known
         self._item: Item | None = None
 
     async def read(self) -> Item | None:
@@ -185,7 +203,8 @@ class CompareAndSet:
             limit_s = min(_MAX_CONFLICT_BACKOFF_S, _CONFLICT_BACKOFF_S * 2 ** (self._reads - 1))
             await anyio.sleep(random.uniform(0, limit_s))  # noqa: S311 - jitter, not a secret
         self._reads += 1
-        self._item = await self._table.get(self._key)
+        self._item = self._known or await self._table.get(self._key)
+        self._known = None
         return self._item
 
     async def write(self, attributes: Mapping[str, Any]) -> bool:

@@ -48,13 +48,10 @@ class RegionStatusReader:
             if self._cached is not None and self._cached[0].is_sure:
                 return self._cached[1]
             tenure, invalidations = Tenure(self._cache_s, self._now), self._invalidations
-            try:
-                with anyio.fail_after(self._timeout_s):
-                    rows = tuple([self._parse(item) async for item in self._table.scan()])
-            except TimeoutError:
-                return StatusUnavailable(f"the region status table took longer than {self._timeout_s:g} s")
-            except AwsError as error:
-                return StatusUnavailable(f"the region status table could not be read: {error.code}: {error.message}")
+            items = await self._items(self._table)
+            if isinstance(items, StatusUnavailable):
+                return items
+            rows = tuple(map(parse_row, items))
             if invalidations == self._invalidations:  # otherwise a page may have been read before what was written
                 self._cached = (tenure, rows)
             return rows
@@ -71,8 +68,15 @@ class RegionStatusReader:
         self._cached = None
         self._invalidations += 1
 
-    def _parse(self, item: Item) -> RegionRow:
-        """Parse a row. One without its key is no row: leaving it out would make its servers look gone."""
-        if self._table is not None and not isinstance(item.get("region"), str):
-            raise self._table.malformed("Scan", "an item is missing region")
-        return parse_row(item)
+    async def _items(self, table: TableReader) -> list[Item] | StatusUnavailable:
+        """Read every item, past the cache. One without its key is no row: without it, its servers would look gone."""
+        try:
+            with anyio.fail_after(self._timeout_s):
+                items = [item async for item in table.scan()]
+            if not all(isinstance(item.get("region"), str) for item in items):
+                raise table.malformed("Scan", "an item is missing region")
+        except TimeoutError:
+            return StatusUnavailable(f"the region status table took longer than {self._timeout_s:g} s")
+        except AwsError as error:
+            return StatusUnavailable(f"the region status table could not be read: {error.code}: {error.message}")
+        return items

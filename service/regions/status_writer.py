@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
+from service.aws.attribute_values import Item
 from service.aws.dynamodb_write import CompareAndSet, Table
 from service.errors import AwsError
 from service.fanout import fan_out
@@ -94,23 +95,22 @@ class RegionStatusTable(RegionStatusReader):
         table = self._writable
         if table is None:
             return ()
-        self.invalidate()
-        rows = await self.rows()
-        if isinstance(rows, StatusUnavailable):
-            raise AwsError("RegionStatusUnavailable", rows.reason, Call("dynamodb", "Scan", "hub", ""))
+        items = await self._items(table)
+        if isinstance(items, StatusUnavailable):
+            raise AwsError("RegionStatusUnavailable", items.reason, Call("dynamodb", "Scan", "hub", ""))
 
-        async def mark(region: str) -> None:
-            await self._mark_checked(table, region)
+        async def mark(item: Item) -> None:
+            await self._mark_checked(table, item)
 
-        regions = [row.region for row in rows]
-        async with fan_out(regions, mark, concurrency=_ROWS_AT_ONCE) as written:
+        async with fan_out(items, mark, concurrency=_ROWS_AT_ONCE) as written:
             async for _ in written:
                 pass
         self.invalidate()
-        return rows
+        return tuple(map(parse_row, items))
 
-    async def _mark_checked(self, table: Table, region: str) -> None:
-        update = _update_of(table, region, "UpdateItem")
+    async def _mark_checked(self, table: Table, found: Item) -> None:
+        """Mark a row that was just read; it is read again only where somebody has written it since."""
+        update = _update_of(table, found["region"], "UpdateItem", known=found)
         while (item := await update.read()) is not None:
             now = self._now()
             if await update.write(checked_attributes(parse_row(item), checked_at=now, now=now)):
@@ -134,7 +134,7 @@ class RegionStatusTable(RegionStatusReader):
         return True
 
 
-def _update_of(table: Table, region: str, operation: str) -> CompareAndSet:
+def _update_of(table: Table, region: str, operation: str, *, known: Item | None = None) -> CompareAndSet:
     return CompareAndSet(
         table,
         {"region": region},
@@ -142,4 +142,5 @@ def _update_of(table: Table, region: str, operation: str) -> CompareAndSet:
         attempts=_MAX_ATTEMPTS,
         call=Call("dynamodb", operation, "hub", region),
         subject=f"the row of {region}",
+        known=known,
     )

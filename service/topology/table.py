@@ -90,10 +90,8 @@ class TopologyTable:
             source_template: default template of the source side.
             settled: no later sync can find the template.
         """
-        key = topology_key(lineage)
         found = details(configuration, template, source_template, settled=settled)
-        await self._own.fill(key, found, "attribute_exists( #pk )")
-        return await self._own.get(key) or {}
+        return await self._own.fill(topology_key(lineage), found, "attribute_exists( #pk )") or {}
 
     async def fill_origin(
         self,

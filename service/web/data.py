@@ -110,7 +110,9 @@ class LiveData:
         known, now = scopes_with_servers(document), self.now()
         chosen: list[ServerRow] = []
         problems: list[str] = []
-        async for part in self.app.stored_servers.read({scope: known.get(scope, False) for scope in slices}):
+        async for part in self.app.stored_servers.read(
+            {scope: known.get(scope, False) for scope in slices}, in_brief=True
+        ):
             views = [view for view in in_order(part.servers) if choice.posture in {"", view["posture"]}]
             shown = slices[part.scope]
             chosen += rows_of(views[shown.first : shown.last], now, with_facts=False)
@@ -128,7 +130,7 @@ class LiveData:
                 rows: list[ServerRow] = []
                 problems: list[str] = []
                 started, now = self.clock(), self.now()
-                async for found in self.app.stored_servers.read(scopes_with_servers(document)):
+                async for found in self.app.stored_servers.read(scopes_with_servers(document), in_brief=True):
                     rows += await to_thread.run_sync(partial(rows_of, found.servers, now, with_facts=False))
                     if found.problem is not None:
                         problems.append(_text(found.problem, found.scope))

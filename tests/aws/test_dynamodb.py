@@ -285,11 +285,44 @@ async def test_conditions_hold_against_a_real_table(sandbox: EngineSandbox) -> N
         assert not await table.put_if({**key, "n": 2}, "attribute_not_exists( #region )")
         assert await table.update_if(key, {"n": 3, "gone": None}, "#n = :stored", {"stored": 1})
         assert not await table.update_if(key, {"n": 4}, "#n = :stored", {"stored": 1})
-        assert await table.fill(key, {"n": 5, "m": "new"}, "attribute_exists( #region )")
-        assert await table.get(key) == {"region": "r", "n": 3, "m": "new"}
+        filled = {"region": "r", "n": 3, "m": "new"}
+        assert await table.fill(key, {"n": 5, "m": "new"}, "attribute_exists( #region )") == filled
+        assert await table.get(key) == filled
+        assert await table.fill({"region": "other"}, {"n": 5}, "attribute_exists( #region )") is None
         assert not await table.delete_if(key, "#n < :limit", {"limit": 3})
         assert await table.delete_if(key, "#n < :limit", {"limit": 4})
         assert [item async for item in table.scan()] == []
+
+
+@pytest.mark.parametrize(("read", "seen"), [(2, [2]), (1, [1, 2])], ids=["unchanged", "written since"])
+async def test_an_item_that_was_just_read_is_read_again_only_after_a_conflict(
+    read: int, seen: list[int], sandbox: EngineSandbox
+) -> None:
+    async with AwsClient(Settings(), lambda: datetime.now(UTC)) as aws_client:
+        table = Table(aws_client.hub(), sandbox.server.environment()["DRS_REGION_STATUS_TABLE"], "us-east-1")
+        stored = {"region": "r", "n": 2, "kept": "yes"}
+        await table.put_many([stored])
+        key, call = {"region": "r"}, Call("dynamodb", "UpdateItem", "hub", "r")
+        sandbox.calls()
+        update = CompareAndSet(
+            table, key, unchanged=("n",), attempts=2, call=call, subject="r", known={**stored, "n": read}
+        )
+        found = []
+        while True:
+            item = await update.read()
+            assert item is not None
+            found.append(item["n"])
+            if await update.write({"n": item["n"] + 10}):
+                break
+        assert found == seen
+        assert sandbox.calls()["dynamodb", "GetItem"] == len(seen) - 1
+        assert await table.get(key) == {"region": "r", "n": 12, "kept": "yes"}
+
+
+async def test_a_response_without_the_filled_item_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with table_of(lambda _: answer({}), monkeypatch) as (table, _):
+        with pytest.raises(AwsError, match="missing Attributes"):
+            await table.fill({"id": "x"}, {"n": 1}, "attribute_exists( #id )")
 
 
 async def test_a_scan_reads_all_pages(sandbox: EngineSandbox) -> None:

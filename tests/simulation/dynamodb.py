@@ -151,6 +151,8 @@ class DynamoDb:
         self._change(table, key, item)
         if params.get("ReturnValues") == "UPDATED_NEW":
             return {"Attributes": {name: item[name] for name in changed}}
+        if params.get("ReturnValues") == "ALL_NEW":
+            return {"Attributes": item}
         return {}
 
     def _scan(self, params: Mapping[str, Any]) -> dict[str, Any]:

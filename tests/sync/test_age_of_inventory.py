@@ -55,6 +55,20 @@ async def test_every_row_is_as_old_as_the_end_of_the_last_sync_and_scans_keep_th
     assert all(parse_iso(at) >= started for scope, at in after.items() if scope not in unscanned)  # type: ignore[operator]
 
 
+async def test_the_rows_of_regions_that_were_not_scanned_are_read_once(sandbox: EngineSandbox) -> None:
+    """They were read together; reading each of them again would be a quarter of the calls of a sync."""
+    await sync_at(sandbox, OLD)
+    received = sandbox.received_calls()
+    report = await sync_at(sandbox, OLD + timedelta(minutes=15))
+    read = [
+        call.params["Key"]["region"]["S"]
+        for call in received.of("dynamodb", "GetItem")
+        if "region" in call.params["Key"]
+    ]
+    assert report["regionsSkipped"]
+    assert set(read) == set(report["regions"]["scanned"])
+
+
 async def test_a_failed_region_keeps_its_status_and_its_error(sandbox: EngineSandbox) -> None:
     await sync_at(sandbox, OLD)
     sandbox.faults(deny=[{"account_id": each, "region": "us-west-2"} for each in (sandbox.names.a, sandbox.names.b)])
