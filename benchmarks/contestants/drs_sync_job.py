@@ -24,8 +24,16 @@ async def _work(job: str, times: int) -> dict[str, Any]:
             cpu_seconds.append(time.process_time() - cpu)
     figures = {name: value for name, value in report.items() if isinstance(value, int | float | str)}
     # The minimum, because other load on the machine only adds time.
-    each_ms = 1000 * min(cpu_seconds) / max(1, int(report.get("serversSynced", 0)))
-    return {**figures, "seconds": seconds, "cpu_seconds": cpu_seconds, "cpu_ms_per_server": each_ms}
+    cpu_ms, scopes = 1000 * min(cpu_seconds), report["scopes"]
+    scanned = scopes["asked"] - scopes["skipped"]
+    return {
+        **figures,
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "scopes_scanned": scanned,
+        "cpu_ms_per_server": cpu_ms / max(1, int(report.get("serversSynced", 0))),
+        "cpu_ms_per_scope": cpu_ms / max(1, scanned),
+    }
 
 
 _JOBS = {

@@ -9,6 +9,7 @@ import re
 import ssl
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +20,7 @@ import orjson
 import trustme
 from aiohttp import web
 
-from benchmarks.endpoint.estate import Estate, instance, record
+from benchmarks.endpoint.estate import Estate, instance, server_arn_of
 from benchmarks.endpoint.tables import Tables, TablesError
 from service.models import Scope
 
@@ -95,21 +96,49 @@ class Endpoint:
 
     def _drs(self, request: web.Request, scope: Scope, body: bytes) -> web.Response:
         operation = request.path.strip("/")
-        self._calls["drs", operation] += 1
+        self._calls["drs", "TagResource" if operation.startswith("tags/") else operation] += 1
         if not self._estate.numbers(scope):
             return _error(400, "UninitializedAccountException", "Account not initialized")
-        if operation != "DescribeSourceServers":
-            return _error(400, "ValidationException", f"{operation} is not supported here")
+        if request.method == "POST" and operation.startswith("tags/"):
+            return web.Response(status=204)
         params = orjson.loads(body or b"{}")
-        answer = self._servers(scope, int(params.get("nextToken") or 0), int(params.get("maxResults", 100)))
-        return web.Response(body=answer, content_type="application/json")
+        page = (int(params.get("nextToken") or 0), int(params.get("maxResults", 100)))
+        match operation:
+            case "DescribeSourceServers":
+                return web.Response(body=self._servers(scope, *page), content_type="application/json")
+            case "GetLaunchConfiguration" | "UpdateLaunchConfiguration":
+                copies = self._estate.synced or bool(params.get("copyTags"))
+                answer = {
+                    "sourceServerID": params["sourceServerID"],
+                    "copyTags": copies,
+                    "name": "",
+                    "copyPrivateIp": False,
+                }
+            case "ListStagingAccounts":
+                staging = [{"accountID": self._estate.staging_account(scope.account_id)}] if self._estate.synced else []
+                answer = {"accounts": staging}
+            case "ListExtensibleSourceServers":
+                answer = self._list_extensible(Scope(params["stagingAccountID"], scope.region), scope, *page)
+            case "CreateExtendedSourceServer":
+                answer = {"sourceServer": self._extended(scope, params["sourceServerArn"])}
+            case _:
+                return _error(400, "ValidationException", f"{operation} is not supported here")
+        return web.Response(body=orjson.dumps(answer), content_type="application/json")
+
+    def _list_extensible(self, staging: Scope, target: Scope, start: int, size: int) -> dict[str, Any]:
+        numbers = range(0) if self._estate.synced else self._estate.numbers(target)
+        shown = [{"arn": server_arn_of(staging, each), "hostname": f"srv-{each}", "tags": {}} for each in numbers]
+        return _page(shown, start, size)
+
+    def _extended(self, scope: Scope, staging_arn: str) -> dict[str, Any]:
+        number = int(staging_arn[-5:])
+        staging = {"stagingAccountID": staging_arn.split(":")[4], "stagingSourceServerArn": staging_arn}
+        return {**self._estate.record(scope, number), "stagingArea": {"status": "EXTENDED", **staging}}
 
     def _render_servers(self, scope: Scope, start: int, size: int) -> bytes:
         numbers = self._estate.numbers(scope)
-        answer: dict[str, Any] = {"items": [record(scope, number) for number in numbers[start : start + size]]}
-        if start + size < len(numbers):
-            answer["nextToken"] = str(start + size)
-        return orjson.dumps(answer)
+        items = [self._estate.record(scope, number) for number in numbers[start : start + size]]
+        return orjson.dumps({**_page(numbers, start, size), "items": items})
 
     def _ec2(self, _: web.Request, _scope: Scope, body: bytes) -> web.Response:
         form = parse_qs(body.decode())
@@ -129,6 +158,12 @@ class Endpoint:
 
 def _error(status: int, code: str, message: str) -> web.Response:
     return web.json_response({"__type": code, "message": message}, status=status, headers={"x-amzn-ErrorType": code})
+
+
+def _page(found: Sequence[Any], start: int, size: int) -> dict[str, Any]:
+    """Return one page, with a token if there are more."""
+    more = {"nextToken": str(start + size)} if start + size < len(found) else {}
+    return {"items": found[start : start + size], **more}
 
 
 def _xml(text: str) -> web.Response:
@@ -213,9 +248,21 @@ def main() -> None:
     )
     parser.add_argument("--dark", default="", metavar="REGION", help="take connections to DRS there and never respond")
     parser.add_argument("--in-use", nargs="*", default=(), metavar="REGION", help="regions of a full scan")
+    parser.add_argument("--known", action="store_true", help="region status counts the servers from the start")
+    parser.add_argument("--staging", action="store_true", help="each target has a staging account with as many servers")
+    parser.add_argument("--synced", action="store_true", help="nothing is left to do for the tag and staging syncs")
     options = parser.parse_args()
-    size = (options.targets, options.regions, options.servers)
-    asyncio.run(_serve(Estate(*size, dark=options.dark, regions_in_use=tuple(options.in_use)), options.tls))
+    estate = Estate(
+        options.targets,
+        options.regions,
+        options.servers,
+        dark=options.dark,
+        regions_in_use=tuple(options.in_use),
+        known=options.known,
+        staging=options.staging,
+        synced=options.synced,
+    )
+    asyncio.run(_serve(estate, options.tls))
 
 
 if __name__ == "__main__":

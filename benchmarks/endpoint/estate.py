@@ -24,6 +24,7 @@ ROLE: Final = "DRSOrchestrationRole"
 _REGIONS: Final = ("us-west-2", "eu-west-1", "us-east-2", "eu-central-1", "ap-southeast-2")
 _ORIGIN: Final = "us-east-1"
 _FIRST_ACCOUNT: Final = 200_000_000_000
+_STAGING_OFFSET: Final = 100_000_000_000
 _PER_REGION: Final = 10_000  # servers are numbered per region, so that an instance id determines both
 
 
@@ -31,8 +32,14 @@ _PER_REGION: Final = 10_000  # servers are numbered per region, so that an insta
 class Estate:
     """Size of the estate: target accounts, regions of each (at most five), servers in each region.
 
-    `tls`: serve over TLS, as AWS does. `dark`: a region whose DRS takes connections and never responds.
-    `regions_in_use`: the regions of a full scan, instead of all.
+    Attributes:
+        tls: serve over TLS, as AWS does.
+        dark: a region whose DRS takes connections and never responds.
+        regions_in_use: the regions of a full scan, instead of all.
+        known: region status counts the servers from the start, as after an inventory sync.
+        staging: each target has a staging account with as many servers in each region.
+        synced: servers have the tags and launch settings that a tag sync gives them, and servers of staging accounts
+            are extended. Otherwise they lack all of it, in every run, because nothing that is written is kept.
     """
 
     targets: int
@@ -41,6 +48,9 @@ class Estate:
     tls: bool = False
     dark: str = ""
     regions_in_use: tuple[str, ...] = ()
+    known: bool = False
+    staging: bool = False
+    synced: bool = False
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -54,20 +64,50 @@ class Estate:
         """Ids of the target accounts."""
         return tuple(str(_FIRST_ACCOUNT + number) for number in range(self.targets))
 
+    @property
+    def active_regions(self) -> tuple[str, ...]:
+        """Regions in which every account has servers."""
+        return _REGIONS[: self.regions]
+
     def numbers(self, scope: Scope) -> range:
         """Return the numbers of the servers of a scope; empty if it has none."""
-        if scope.region not in _REGIONS[: self.regions] or scope.account_id not in self.accounts:
+        if scope.region not in self.active_regions or not 0 <= int(scope.account_id) - _FIRST_ACCOUNT < self.targets:
             return range(0)
         first = _REGIONS.index(scope.region) * _PER_REGION
         return range(first, first + self.servers)
 
+    def record(self, scope: Scope, number: int) -> dict[str, Any]:
+        """Return a server as in DescribeSourceServers, with its instance's tags if it is synced."""
+        found = record(scope, number)
+        if self.synced:
+            found["tags"] |= {tag["Key"]: tag["Value"] for tag in instance(instance_id_of(scope, number))["Tags"]}
+        return found
+
+    def staging_account(self, target: str) -> str:
+        """Return the id of a target's staging account."""
+        return str(int(target) + _STAGING_OFFSET)
+
+
+def server_id_of(scope: Scope, number: int) -> str:
+    """Return the id of a source server."""
+    return f"s-{scope.account_id}{number:05}"
+
+
+def server_arn_of(scope: Scope, number: int) -> str:
+    """Return the ARN of a source server."""
+    return f"arn:aws:drs:{scope.region}:{scope.account_id}:source-server/{server_id_of(scope, number)}"
+
+
+def instance_id_of(scope: Scope, number: int) -> str:
+    """Return the id of the instance that a source server protects."""
+    return f"i-{scope.account_id}{number:05}"
+
 
 def record(scope: Scope, number: int) -> dict[str, Any]:
     """Return a server as in DescribeSourceServers."""
-    tail = f"{scope.account_id}{number:05}"
     return {
-        "sourceServerID": f"s-{tail}",
-        "arn": f"arn:aws:drs:{scope.region}:{scope.account_id}:source-server/s-{tail}",
+        "sourceServerID": server_id_of(scope, number),
+        "arn": server_arn_of(scope, number),
         "agentVersion": "6.21.0.2024.197.1043",
         "tags": {"Name": f"srv-{number}", "Tier": "app", "Owner": "payments"},
         "replicationDirection": "FAILOVER",
@@ -102,7 +142,7 @@ def record(scope: Scope, number: int) -> dict[str, Any]:
             "ramBytes": 16777216000,
             "os": {"fullString": "Linux version 6.1.112-122.189.amzn2023.x86_64"},
             "identificationHints": {
-                "awsInstanceID": f"i-{tail}",
+                "awsInstanceID": instance_id_of(scope, number),
                 "hostname": f"ip-10-{number % 250}-4-21",
                 "fqdn": f"srv-{number}.{scope.account_id}.example.internal",
             },

@@ -1,8 +1,8 @@
-"""DynamoDB operations that an inventory sync in its steady state, and the floor, need.
+"""DynamoDB operations that the inventory, tag and staging syncs, and the floors, need.
 
 Accounts are computed. The status table is stored and updated. The inventory has the engine's items and discards writes,
 so that every run finds the same; so the topology table keeps only what is put into it: moving values, summaries and
-records of runs. Unsupported requests are rejected.
+records of runs. The tag sync's lock is always free, and its memory is computed. Unsupported requests are rejected.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from typing import Any, Final
 
 import orjson
 
-from benchmarks.endpoint.estate import ROLE, Estate, stored_item
+from benchmarks.endpoint.estate import ROLE, Estate, server_id_of, stored_item
 from service.aws.attribute_values import encode
-from service.models import Scope, iso, utc_now
+from service.models import RegionStatus, Scope, iso, utc_now
+from service.regions.status_rows import Observation, merge, to_attributes
 from service.topology.keys import CARRY_OVER
 
 __all__ = ["Tables", "TablesError"]
@@ -27,6 +28,9 @@ ACCOUNTS: Final = "bench-target-accounts"
 INVENTORY: Final = "bench-source-server-inventory"
 STATUS: Final = "bench-drs-region-status"
 TOPOLOGY: Final = "bench-source-server-topology"
+TAGS: Final = "bench-tag-sync-config"
+_LAUNCH_SETTINGS: Final = "_launch_settings#"
+_EXTERNAL_ID: Final = "drs-orchestration-cross-account"
 _PREFIX: Final = re.compile(r"arn:aws:drs:[a-z0-9-]+:(\d{12}):source-server/")
 _ACCOUNT: Final = re.compile(r"\d{12}")
 _SETS: Final = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
@@ -39,7 +43,7 @@ class TablesError(ValueError):
 
 
 class Tables:
-    """The four tables of one estate."""
+    """The five tables of one estate."""
 
     environment: Final[Mapping[str, str]] = MappingProxyType(
         {
@@ -47,13 +51,14 @@ class Tables:
             "SOURCE_SERVER_INVENTORY_TABLE": INVENTORY,
             "DRS_REGION_STATUS_TABLE": STATUS,
             "SOURCE_SERVER_TOPOLOGY_TABLE": TOPOLOGY,
+            "TAG_SYNC_CONFIG_TABLE": TAGS,
         }
     )
 
     def __init__(self, estate: Estate, since: datetime) -> None:
         self._estate = estate
         self._since = since
-        self._status: dict[str, dict[str, Any]] = {}
+        self._status = _known_rows(estate, since) if estate.known else dict[str, dict[str, Any]]()
         self._kept: dict[tuple[str, str], bytes] = {}  # items of the topology table, by key
         self._operations: Mapping[str, Callable[[Body], bytes]] = MappingProxyType(
             {
@@ -82,7 +87,7 @@ class Tables:
     def _scan(self, body: Body) -> bytes:
         match body["TableName"]:
             case table if table == ACCOUNTS:
-                items = [encode(_row(account)) for account in self._estate.accounts]
+                items = [encode(_row(account, self._estate)) for account in self._estate.accounts]
             case table if table == STATUS:
                 items = list(self._status.values())
             case table:
@@ -93,12 +98,22 @@ class Tables:
         key = body["Key"]
         if body["TableName"] == STATUS:
             return _found(orjson.dumps(row) if (row := self._status.get(key["region"]["S"])) else None)
+        if body["TableName"] == TAGS:
+            return _found(self._launch_settings(key["accountId"]["S"]))
         if body["TableName"] != TOPOLOGY:
             return _found(None)
         if (kept := self._kept.get(_topology_key(key))) is not None:
             return _found(kept)
         # Nothing is left of earlier versions.
         return _found(orjson.dumps(encode({**CARRY_OVER, "table": INVENTORY, "doneAt": iso(utc_now())})))
+
+    def _launch_settings(self, key: str) -> bytes | None:
+        """Return the item that says whose launch settings need nothing; None before a tag sync."""
+        if not (self._estate.synced and key.startswith(_LAUNCH_SETTINGS)):
+            return None
+        scope = Scope(*key.removeprefix(_LAUNCH_SETTINGS).split("#"))
+        settled = [server_id_of(scope, number) for number in self._estate.numbers(scope)]
+        return orjson.dumps(encode({"accountId": key, "settled": settled}))
 
     def _put(self, body: Body) -> bytes:
         if body["TableName"] == TOPOLOGY:
@@ -114,6 +129,8 @@ class Tables:
         return b'{"Responses":{"%s":[%s]},"UnprocessedKeys":{}}' % (TOPOLOGY.encode(), items)
 
     def _update(self, body: Body) -> bytes:
+        if body["TableName"] == TAGS:
+            return b'{"Attributes":{"fence":{"N":"1"}}}'
         if body["TableName"] == STATUS:
             names, values = body.get("ExpressionAttributeNames", {}), body["ExpressionAttributeValues"]
             setting, _, removing = body["UpdateExpression"].removeprefix("SET ").partition(" REMOVE ")
@@ -168,12 +185,25 @@ def _topology_key(item: Body) -> tuple[str, str]:
     return item["pk"]["S"], item["sk"]["S"]
 
 
-def _row(account: str) -> dict[str, Any]:
+def _known_rows(estate: Estate, since: datetime) -> dict[str, dict[str, Any]]:
+    """Return the status table as an inventory sync leaves it."""
+    rows: dict[str, dict[str, Any]] = {}
+    for region in estate.active_regions:
+        scans = [Observation(account, RegionStatus.ACTIVE, since, estate.servers) for account in estate.accounts]
+        attributes = to_attributes(merge(None, region, scans, all_accounts=frozenset(estate.accounts)), now=since)
+        present = {name: value for name, value in attributes.items() if value is not None}
+        rows[region] = dict(encode({"region": region, **present}))
+    return rows
+
+
+def _row(account: str, estate: Estate) -> dict[str, Any]:
+    staging = {"accountId": estate.staging_account(account), "accountName": "staging", "externalId": _EXTERNAL_ID}
     return {
         "accountId": account,
         "accountName": f"target {account}",
         "status": "active",
         "isCurrentAccount": False,
         "roleArn": f"arn:aws:iam::{account}:role/{ROLE}",
-        "externalId": "drs-orchestration-cross-account",
+        "externalId": _EXTERNAL_ID,
+        **({"stagingAccounts": [staging]} if estate.staging else {}),
     }

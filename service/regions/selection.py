@@ -212,7 +212,8 @@ def _active_scopes(rows: Iterable[RegionRow], request: SelectionRequest) -> froz
     counted = (
         Scope(account_id, row.region) for row in rows for account_id in account_ids if _has_servers(row, account_id)
     )
-    stored = (scope for scope in request.stored if scope.account_id in account_ids)
+    of_run = frozenset(account_ids)
+    stored = (scope for scope in request.stored if scope.account_id in of_run)
     return frozenset(scope for scope in (*counted, *stored) if not request.excludes(scope))
 
 

@@ -25,7 +25,7 @@ from service.sync.engine.runner import run
 from service.sync.engine.sync import Deps
 from service.sync.tags.locking import tag_state
 from service.sync.tags.plan import is_in_turn
-from service.sync.tags.report import observations_of
+from service.sync.tags.report import observation_of
 from service.sync.tags.scan import TagScan
 from service.sync.tags.state import TagState
 from service.sync.tags.sync import TagSync
@@ -686,7 +686,7 @@ def test_which_scans_are_recorded(
     scan.results.counts.servers = servers_listed
     for name, value in answer.items():
         setattr(scan, name, value)
-    assert bool(observations_of([scan], fills_table=fills_table)["us-west-2"]) is recorded
+    assert (observation_of(scan, fills_table=fills_table) is not None) is recorded
 
 
 async def test_a_denied_write_is_not_tried_for_every_server(start_sandbox: Callable[..., EngineSandbox]) -> None:

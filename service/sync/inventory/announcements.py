@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Final
 
-import anyio
-
 from service.errors import AwsError
 from service.models import Scope
+from service.regions.scan_requests import ScanRequests, WriteRequests
 from service.regions.selection import StatusUnavailable
 from service.sync.engine.sync import Run
 
 __all__ = ["Announcements"]
 
-RequestScans = Callable[[str, Mapping[str, datetime]], Awaitable[None]]
-"""Has later runs scan accounts in a region, each from a time on. Raises AwsError."""
 _log: Final = logging.getLogger(__name__)
 
 
@@ -30,13 +25,11 @@ class Announcements:
     its last write has arrived: a scan that begins before that does not settle the request.
     """
 
-    def __init__(self, run: Run, request_scans: RequestScans) -> None:
+    def __init__(self, run: Run, request_scans: WriteRequests) -> None:
         self._run = run
-        self._request_scans = request_scans
+        self._requests = ScanRequests(request_scans)
         self._is_essential = not isinstance(run.context.rows, StatusUnavailable)
         self._announced: set[Scope] = set()
-        self._waiting: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
-        self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
 
     def has_announced(self, scope: Scope) -> bool:
         """Whether writes in a scope were announced."""
@@ -58,20 +51,10 @@ class Announcements:
         if scope in self._announced or self._run.is_known_active(scope):
             return
         try:
-            await self._request(scope, arrived_by)
+            await self._requests.request(scope, arrived_by)
         except AwsError as error:
             if self._is_essential:
                 raise
             _log.warning("writes not announced", extra={"region": scope.region, "code": error.code})
         else:
             self._announced.add(scope)
-
-    async def _request(self, scope: Scope, arrived_by: datetime) -> None:
-        waiting = self._waiting[scope.region]
-        waiting[scope.account_id] = arrived_by
-        async with self._locks[scope.region]:
-            if scope.account_id in waiting:
-                requests = dict(waiting)
-                await self._request_scans(scope.region, requests)
-                for account_id in requests:
-                    waiting.pop(account_id, None)

@@ -11,6 +11,7 @@ from service.aws.ec2 import Ec2Reader, Ec2Reads
 from service.inventory.posture import Objectives
 from service.inventory.table import InventoryTable
 from service.models import Scope
+from service.regions.scan_requests import ScanRequests
 from service.regions.scope_state import ScopeState, StateRules, state_of
 from service.regions.selection import StatusUnavailable
 from service.regions.status_entry import AccountEntry
@@ -51,6 +52,7 @@ class ScanTools:
         self.announcements = announcements
         self._run = run
         self._requested: set[Scope] = set()
+        self._scan_requests = ScanRequests.into(run.deps.status)
 
     @property
     def latest_arrival(self) -> timedelta:
@@ -93,8 +95,7 @@ class ScanTools:
     async def request_scan(self, scope: Scope) -> None:
         """Have the next syncs scan a scope. Raises AwsError when the request could not be written."""
         # Dated after the scan that asks for it, so that its own observation, "nothing there", does not settle it.
-        scan_requests = {scope.account_id: self.now()}
-        await self._run.deps.status.record(scope.region, (), scan_requests=scan_requests)
+        await self._scan_requests.request(scope, self.now())
 
     async def request_scans_of_others(self, scopes: set[Scope]) -> None:
         """Have the next syncs scan scopes that servers refer to, unless this run does. Raises AwsError."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Final
@@ -128,14 +128,14 @@ class Extension:
 
     async def apply(self, *, concurrency: int) -> None:
         """Extend each planned server by one call; never raises because of a server."""
-        unclear: list[str] = []
+        unclear: dict[str, None] = {}  # in order, and found without a search: each may be one of thousands
         async with fan_out(self._plan.extend, self._extend, concurrency=concurrency) as attempts:
             async for arn, attempt in attempts:
                 self.counts.extended += attempt is _Attempt.EXTENDED
                 self.counts.failed += attempt is _Attempt.REFUSED
                 self.counts.held_back += attempt is _Attempt.NOT_TRIED
                 if attempt is _Attempt.UNCLEAR:
-                    unclear.append(arn)
+                    unclear[arn] = None
         if unclear:
             await self._look_up(unclear)
         self._explain({arn: error for arn, error in self._refusals.items() if arn not in unclear})
@@ -154,7 +154,7 @@ class Extension:
             return arn, _Attempt.UNCLEAR
         return arn, _Attempt.EXTENDED
 
-    async def _look_up(self, arns: Sequence[str]) -> None:
+    async def _look_up(self, arns: Collection[str]) -> None:
         """Look up in the target what became of servers whose extension failed in an unclear way."""
         present = await read_extended_of(self._plan.pair, self._access)
         if isinstance(present, Unread):

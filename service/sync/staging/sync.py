@@ -15,6 +15,7 @@ from service.aws.client import AccountSession
 from service.context import RunContext, SyncRequest
 from service.errors import RefusalError
 from service.models import Coverage, Problem, RegionStatus, Scope
+from service.regions.scan_requests import ScanRequests
 from service.regions.selection import RegionSource, Selection
 from service.regions.status_rows import Observation
 from service.sync.engine.outcome import ScopeResult
@@ -205,12 +206,10 @@ class StagingSync(Sync):
 
 def _scan_tools(run: Run) -> ScanTools:
     deps = run.deps
+    requests = ScanRequests.into(deps.status)
 
     async def request_scan(scope: Scope) -> Problem | None:
-        scan_requests = {scope.account_id: deps.now()}
-        return await run.record(
-            f"the row of {scope.region}", lambda: deps.status.record(scope.region, (), scan_requests=scan_requests)
-        )
+        return await run.record(f"the row of {scope.region}", lambda: requests.request(scope, deps.now()))
 
     return ScanTools(
         access=StagingAccess(deps, run.context.access),

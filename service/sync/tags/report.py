@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,7 @@ from service.sync.engine.outcome import ScopeResult
 from service.sync.tags.results import TagCounts
 from service.sync.tags.scan import TagScan
 
-__all__ = ["AccountResult", "is_unanswered", "observations_of"]
+__all__ = ["AccountResult", "is_unanswered", "observation_of"]
 
 
 def is_unanswered(result: ScopeResult, scan: TagScan | None) -> bool:
@@ -20,33 +19,27 @@ def is_unanswered(result: ScopeResult, scan: TagScan | None) -> bool:
     return not (scan and scan.is_read) and any(problem.status.is_transient for problem in result.problems)
 
 
-def observations_of(scans: Iterable[TagScan], *, fills_table: bool) -> dict[str, list[Observation]]:
-    """Return what the scopes that were read to the end say for the status table, by region.
+def observation_of(scan: TagScan, *, fills_table: bool) -> Observation | None:
+    """Return what a scope that was read to the end says for the status table; None where it says nothing.
 
     That there is nothing is left to the inventory sync, which has it confirmed where servers are known, and looks for
     servers that wait in staging accounts: a scope that this sync has scanned is no less due for that.
 
     Args:
-        scans: the scans of a run.
+        scan: the scan, of a scope that was read to the end.
         fills_table: the table is empty, so that no server is known. Then the result fills it.
     """
-    observations: dict[str, list[Observation]] = {}
-    for scan in scans:
-        if scan.is_read:
-            observations.setdefault(scan.scope.region, [])  # its row is written all the same, for accounts that left
-        if scan.is_read and (scan.results.counts.servers or (fills_table and not scan.known_count)):
-            status = RegionStatus.NOT_INITIALIZED if scan.uninitialized else RegionStatus.ACTIVE
-            servers = scan.results.counts.servers
-            observation = Observation(
-                scan.scope.account_id,
-                status,
-                scan.started_at,
-                servers,
-                unusable=tuple(sorted(scan.unusable)),
-                reads_items=False,
-            )
-            observations[scan.scope.region].append(observation)
-    return observations
+    servers = scan.results.counts.servers
+    if not (servers or (fills_table and not scan.known_count)):
+        return None
+    return Observation(
+        scan.scope.account_id,
+        RegionStatus.NOT_INITIALIZED if scan.uninitialized else RegionStatus.ACTIVE,
+        scan.started_at,
+        servers,
+        unusable=tuple(sorted(scan.unusable)),
+        reads_items=False,
+    )
 
 
 @dataclass(slots=True)

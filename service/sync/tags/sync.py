@@ -12,12 +12,12 @@ from service.context import RunContext, SyncRequest
 from service.fanout import fan_out
 from service.models import Problem, RegionStatus, Scope
 from service.regions.selection import RegionSource, StatusUnavailable
-from service.regions.status_rows import FullScanMark
+from service.regions.status_rows import FullScanMark, Observation
 from service.sync.engine.metrics import ORIGIN_DENIED
 from service.sync.engine.outcome import ScopeResult
 from service.sync.engine.report import planned_members
 from service.sync.engine.sync import Deps, Run, ScopeScan, Sync
-from service.sync.tags.report import AccountResult, is_unanswered, observations_of
+from service.sync.tags.report import AccountResult, is_unanswered, observation_of
 from service.sync.tags.results import TagCounts
 from service.sync.tags.scan import ScanTools, TagScan
 from service.sync.tags.state import TagState
@@ -47,7 +47,8 @@ class TagSync(Sync):
     def __init__(self, state: TagState, source: str) -> None:
         self._state = state
         self._source = source
-        self._scans: dict[Scope, TagScan] = {}
+        self._observations: dict[str, list[Observation]] = {}  # of the regions that were read, for their rows
+        self._planned: list[dict[str, Any]] = []
         self._accounts: dict[str, AccountResult] = {}
         self._unanswered = 0
         self._tools: ScanTools
@@ -84,13 +85,24 @@ class TagSync(Sync):
         drs, writer = run.deps.drs(session), DrsWriter(session)
         return TagScan(scope, drs, writer, self._tools, known_count=run.known_count(scope))
 
-    async def collect(self, result: ScopeResult, scan: ScopeScan | None, run: Run) -> None:  # noqa: ARG002 - as Sync has it
-        """Count a scope for its account."""
+    async def collect(self, result: ScopeResult, scan: ScopeScan | None, run: Run) -> None:
+        """Count a scope for its account. The scan holds all of its servers and is not kept."""
         found = scan if isinstance(scan, TagScan) else None
         if found is not None:
-            self._scans[result.scope] = found
+            self._planned += found.results.planned
+            self._observe(found, run)
         self._accounts[result.scope.account_id].add(result, found)
         self._unanswered += is_unanswered(result, found)
+
+    def _observe(self, scan: TagScan, run: Run) -> None:
+        if not scan.is_read:
+            return
+        observations = self._observations.setdefault(
+            scan.scope.region, []
+        )  # written even if empty: accounts may have left
+        observation = observation_of(scan, fills_table=_fills_table(run))
+        if observation is not None:
+            observations.append(observation)
 
     async def finish(self, run: Run) -> Mapping[str, Any]:
         """Record region status and the result; report account by account."""
@@ -99,11 +111,10 @@ class TagSync(Sync):
             if run.request.shard is None:  # else it is only a part of the result
                 problems.append(await run.record("the result", lambda: self._store_result(run)))
             run.report.warn(*(problem for problem in problems if problem))  # the tags are written all the same
-        planned = (entry for scan in self._scans.values() for entry in scan.results.planned)
         return {
             "dryRun": run.request.dry_run,
             "accountResults": [account.as_json() for account in self._accounts.values()],
-            **(planned_members(planned) if run.request.dry_run else {}),
+            **(planned_members(self._planned) if run.request.dry_run else {}),
         }
 
     async def _record_regions(self, run: Run) -> None:
@@ -114,8 +125,7 @@ class TagSync(Sync):
         next run goes on with the scopes that are not recorded yet.
         """
         source = run.context.selection.source
-        fills_table = source.is_fallback and not isinstance(run.context.rows, StatusUnavailable)
-        observations = observations_of(self._scans.values(), fills_table=fills_table)
+        observations = self._observations
         covers_all = source.is_fallback or source in {RegionSource.FULL_SCAN, RegionSource.FULL_SCAN_NONE_ACTIVE}
         if not observations or not covers_all:
             return
@@ -147,6 +157,11 @@ class TagSync(Sync):
             servers=total.servers,
             complete=not run.report.problems,
         )
+
+
+def _fills_table(run: Run) -> bool:
+    """Whether the table was read and is empty, so that the run fills it."""
+    return run.context.selection.source.is_fallback and not isinstance(run.context.rows, StatusUnavailable)
 
 
 def _newer_region(region: str, hint: str) -> Problem:

@@ -181,8 +181,8 @@ MUTANTS: Final = (
         name="tag-sync-fills-no-table",
         breaks=("R8.3",),
         file="service/sync/tags/sync.py",
-        before="fills_table = source.is_fallback and not isinstance(run.context.rows, StatusUnavailable)",
-        after="fills_table = source.is_fallback and isinstance(run.context.rows, StatusUnavailable)",
+        before="source.is_fallback and not isinstance(run.context.rows, StatusUnavailable)",
+        after="source.is_fallback and isinstance(run.context.rows, StatusUnavailable)",
         tests=("sync/test_tag_sync.py::test_a_fallback_fills_the_status_table_and_the_next_run_is_filtered",),
     ),
     Mutant(

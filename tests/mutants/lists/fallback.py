@@ -83,8 +83,8 @@ MUTANTS: Final = (
         name="tag-sync-fills-in-active-regions-alone",
         breaks=("R6.4",),
         file="service/sync/tags/report.py",
-        before="if scan.is_read and (scan.results.counts.servers or (fills_table and not scan.known_count)):",
-        after="if scan.is_read and scan.results.counts.servers:",
+        before="    if not (servers or (fills_table and not scan.known_count)):\n",
+        after="    if not servers:\n",
         tests=(_FILLED,),
     ),
     Mutant(

@@ -25,6 +25,7 @@ from service.regions.selection import (
     select,
 )
 from service.regions.status_rows import FullScanMark, Observation, RegionRow, merge, parse_row, to_attributes
+from tests.support.counted import CountedText
 
 START: Final = datetime(2026, 11, 23, 5, 0, tzinfo=UTC)
 POLICY: Final = DiscoveryPolicy()
@@ -454,3 +455,15 @@ def test_the_mark_goes_with_the_end_of_that_full_scan_or_a_later_one(ended: floa
     row = merge(row_after_scan(FEW[0], {A: 0}), FEW[0], [], full_scan_mark=FullScanMark(at(-100)))
     row = merge(row, FEW[0], [], full_scan_mark=FullScanMark(at(ended), ended=True))
     assert bool(pick([row], [A], discover=False).unfinished_full_scans) is is_kept
+
+
+@pytest.mark.parametrize("accounts", [10, 400])
+def test_scopes_with_stored_servers_are_not_searched_for_among_the_accounts(
+    accounts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CountedText, "comparisons", 0)
+    ids = [CountedText(f"{number:012}") for number in range(accounts)]
+    stored = frozenset(Scope(account_id, "us-west-2") for account_id in ids)
+    rows = [row_after_scan("us-west-2", {}), row_after_scan("region-00", {A: 0})]
+    assert pick(rows, ids, stored=stored).known_active == stored
+    assert CountedText.comparisons <= 40 * accounts
