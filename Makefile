@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 # Hundreds of tests start processes of ours. Without bytecode each of them would compile a few hundred modules.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-deep coverage mutants bench bench-check check deploy-check docs screenshots simulate soak audit sbom package format lock clean
+.PHONY: help demo test test-deep coverage mutants bench bench-check bench-short check deploy-check docs screenshots simulate soak audit sbom package format lock clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)                       ## tell a story on the built-in simulated AWS, which ends on the status screen
@@ -30,6 +30,9 @@ bench: $(READY)                      ## run the benchmarks against a simulated A
 
 bench-check: $(READY)                ## run the benchmarks; fail when a target is missed
 	$(BIN)/python -m benchmarks --check
+
+bench-short: $(READY)                ## run the short form of the benchmarks, a minute of CPU; fail when a target is missed
+	$(BIN)/python -m benchmarks --short --check
 
 check: $(READY)                      ## check format, lint, strict types and import layers
 	$(BIN)/ruff format --check .

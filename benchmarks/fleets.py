@@ -36,9 +36,9 @@ def inventory_fleet(*, targets: int, regions: int, servers: int, tags_in_drs: bo
     )
 
 
-def typical_fleet(*, targets: int, regions: int, servers: int) -> Fleet:
+def typical_fleet(*, targets: int, regions: int, servers: int, tags_in_drs: bool = True) -> Fleet:
     """Targets as in `inventory_fleet`, each with two staging accounts that have one server to extend in each region."""
-    fleet = inventory_fleet(targets=targets, regions=regions, servers=servers)
+    fleet = inventory_fleet(targets=targets, regions=regions, servers=servers, tags_in_drs=tags_in_drs)
     accounts = list(fleet["accounts"])
     for n, target in enumerate(fleet["accounts"]):
         waiting = {name: {"servers": 1, "hostname_prefix": "stg"} for name in _ACTIVE[:regions]}

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from benchmarks.endpoint.estate import Estate
 from benchmarks.fleets import Fleet, inventory_fleet, staging_fleet, tags_fleet, typical_fleet
+from benchmarks.scale.model import Estate as Size
 
 __all__ = ["SCENARIOS", "Run", "Scenario"]
 
@@ -49,6 +50,7 @@ class Scenario:
         prepare: commands of drs-sync that run first, without faults and unmeasured.
         runs: the runs, in order.
         faults: faults of the sandbox during the runs.
+        size: the same fleet as the cost model has it; inventory syncs are then priced (benchmarks/cost.py).
     """
 
     name: str
@@ -58,6 +60,7 @@ class Scenario:
     runs: tuple[Run, ...]
     prepare: tuple[str, ...] = ("sync inventory",)
     faults: Mapping[str, Any] = field(default_factory=lambda: _LATENCY)
+    size: Size | None = None
 
 
 def _five_regions(name: str, faults: Mapping[str, Any], words: str) -> Scenario:
@@ -152,6 +155,7 @@ SCENARIOS: Final = (
             Run("first", "drs_sync", "sync inventory"),
             Run("second", "drs_sync", "sync inventory"),  # captures the topology of 50 more servers in each scope
             Run("again", "drs_sync", "sync inventory"),
+            Run("full_scan", "drs_sync", "sync inventory --full-scan"),
             Run("warm", "drs_sync_job", "inventory", options={"times": 7}),
             Run("floor", "floor", "inventory", options={"times": 7}),
             Run("floor_once", "floor", "inventory"),
@@ -159,6 +163,7 @@ SCENARIOS: Final = (
             Run("threads", "threads", "inventory", fresh=True),
         ),
         prepare=(),
+        size=Size(accounts=2, regions=3, servers=100),
     ),
     Scenario(
         "elsewhere",
@@ -208,7 +213,9 @@ SCENARIOS: Final = (
         inventory_fleet(targets=5, regions=2, servers=2),
         inventory_fleet(targets=5, regions=2, servers=2),
         (
+            Run("command", "process", "command", options={"times": 5}),
             Run("imports", "process", "imports", options={"times": 5}),
+            Run("first_requests", "process", "first_requests", options={"times": 5}),
             Run("invocation", "process", "invocation", options={"times": 40}),
             Run("first_calls", "process", "first_calls", fleet=Estate(targets=5, regions=2, servers=2, tls=True)),
         ),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from benchmarks.runner import Result, percentile
 from benchmarks.targets import Evaluation
 
-__all__ = ["figure", "render"]
+__all__ = ["figure", "render", "render_costs"]
 
 _HEAD: Final = (
     "scenario",
@@ -37,7 +37,7 @@ def render(results: Sequence[Result], evaluations: Sequence[Evaluation]) -> str:
             *(
                 (
                     f"{each.target.scenario}: {each.target.what}",
-                    each.target.bound,
+                    each.bound,
                     figure(each.value),
                     "yes" if each.met else "NO",
                 )
@@ -46,6 +46,18 @@ def render(results: Sequence[Result], evaluations: Sequence[Evaluation]) -> str:
         ]
     )
     return f"{runs}\n\n{targets}"
+
+
+def render_costs(costs: Sequence[tuple[Result, Mapping[str, float]]]) -> str:
+    """Return a table of dollars per month, empty without any."""
+    if not costs:
+        return ""
+    names = list(costs[0][1])
+    rows = [
+        (result.scenario, result.run, *(f"{dollars[name]:.2f}" for name in names), f"{sum(dollars.values()):.2f}")
+        for result, dollars in costs
+    ]
+    return _table([("dollars per month", "run", *names, "in all"), *rows])
 
 
 def figure(value: float) -> str:

@@ -14,12 +14,12 @@ from service.gc_tuning import tune_gc
 from service.settings import load_settings
 
 
-async def _work(job: str, times: int) -> dict[str, Any]:
+async def _work(job: str, request: SyncRequest, times: int) -> dict[str, Any]:
     seconds, cpu_seconds, report = list[float](), list[float](), dict[str, Any]()
     async with open_app(load_settings()) as app:
         for _ in range(times):
             began, cpu = time.perf_counter(), time.process_time()
-            report = await _JOBS[job](app, SyncRequest())
+            report = await _JOBS[job](app, request)
             seconds.append(time.perf_counter() - began)
             cpu_seconds.append(time.process_time() - cpu)
     figures = {name: value for name, value in report.items() if isinstance(value, int | float | str)}
@@ -48,9 +48,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=list(_JOBS))
     parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--full-scan", type=int, default=0, help="1: every region, active or not")
     options = parser.parse_args()
     tune_gc()
-    print(json.dumps(asyncio.run(_work(options.job, options.times))))
+    request = SyncRequest(full_scan=bool(options.full_scan))
+    print(json.dumps(asyncio.run(_work(options.job, request, options.times))))
 
 
 if __name__ == "__main__":

@@ -23,13 +23,14 @@ def main() -> None:
     if options.fresh_seconds is not None:
         os.environ["INVENTORY_FRESH_SECONDS"] = str(options.fresh_seconds)
     query = _region_status() if options.job == "region_status" else _operation(options.job, options.limit)
-    seconds: list[float] = []
+    seconds, cpu_seconds = list[float](), list[float]()
     figures: Figures = {}
     for _ in range(options.times):
-        at = time.perf_counter()
+        at, cpu = time.perf_counter(), time.process_time()
         figures = query()
         seconds.append(time.perf_counter() - at)
-    print(json.dumps({"seconds": seconds, **figures}))
+        cpu_seconds.append(time.process_time() - cpu)
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, **figures}))
 
 
 def _operation(name: str, limit: int | None) -> Callable[[], Figures]:

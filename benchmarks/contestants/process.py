@@ -1,4 +1,4 @@
-"""Cost of a process before and around its work: imports, an invocation, the first calls to many regions."""
+"""Cost of a process before and around its work: imports, invocations, the first calls to many regions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -30,24 +30,62 @@ _BASELINE: Final = "import aiobotocore.session, aws_embedded_metrics, anyio, pyd
 _HANDLER: Final = "import service.handlers.data_management"
 
 
+def _cpu_seconds(words: Sequence[str]) -> float:
+    """Return the CPU seconds of a program."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def _import_seconds(statement: str) -> float:
     """Return the CPU seconds of a statement in a new interpreter, minus those of an empty one."""
-
-    def cpu(code: str) -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-c", code], check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    return cpu(statement) - cpu("pass")
+    return _cpu_seconds([sys.executable, "-c", statement]) - _cpu_seconds([sys.executable, "-c", "pass"])
 
 
 def imports(times: int) -> dict[str, Any]:
     """Measure the import of the handler and of the libraries that it needs."""
     compileall.compile_dir(Path(service.__path__[0]), quiet=1)  # with bytecode, as it is deployed
     pairs = [(_import_seconds(_HANDLER), _import_seconds(_BASELINE)) for _ in range(times)]
-    handler, baseline = (sorted(each[side] for each in pairs)[times // 2] for side in (0, 1))
+    handler, baseline = (min(each[side] for each in pairs) for side in (0, 1))  # other load only adds time
     return {"seconds": [each[0] for each in pairs], "over_libraries": handler / baseline}
+
+
+def command(times: int) -> dict[str, Any]:
+    """Measure `--version` and `--help`, each as a process of its own."""
+    words = str(Path(sys.executable).with_name("drs-sync"))
+    version, shown = (min(_cpu_seconds([words, option]) for _ in range(times)) for option in ("--version", "--help"))
+    return {"seconds": [version, shown], "version_cpu_s": version, "help_cpu_s": shown}
+
+
+def first_requests(times: int) -> dict[str, Any]:
+    """Measure the first request of each handler in a new process, after the import: clients, models, connections."""
+    data, query = (
+        min(_first_request(handler, operation) for _ in range(times))
+        for handler, operation in (
+            ("data_management", "get_last_tag_sync_status"),
+            ("query", "get_source_server_inventory"),
+        )
+    )
+    return {"seconds": [data, query], "data_cpu_s": data, "query_cpu_s": query}
+
+
+_FIRST: Final = """
+import time
+from service.handlers.{handler} import lambda_handler
+began = time.process_time()
+answer = lambda_handler({{"operation": "{operation}"}}, None)
+used = time.process_time() - began
+if "error" in answer:
+    raise SystemExit(str(answer))
+print(used)
+"""
+
+
+def _first_request(handler: str, operation: str) -> float:
+    code = _FIRST.format(handler=handler, operation=operation)
+    done = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout.splitlines()[-1])
 
 
 def invocation(times: int) -> dict[str, Any]:
@@ -137,7 +175,13 @@ def _resident_mb() -> float:
 
 def main() -> None:
     """Run one of the jobs and print its figures."""
-    jobs = {"imports": imports, "invocation": invocation, "first_calls": first_calls}
+    jobs = {
+        "command": command,
+        "imports": imports,
+        "first_requests": first_requests,
+        "invocation": invocation,
+        "first_calls": first_calls,
+    }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=list(jobs))
     parser.add_argument("--times", type=int, default=1)

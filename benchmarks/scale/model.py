@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.scale import facts
 from service.sync.engine.shards import shard_count
 
-__all__ = ["Estate", "Plan", "plan"]
+__all__ = ["Estate", "Plan", "monthly_dollars", "plan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +170,12 @@ def _dollars(estate: Estate, shards: int, shard_s: float, writes: float, reads: 
         "Step Functions": estate.runs * transitions * facts.TRANSITION if shards > 1 else 0.0,
         "logs": estate.runs * shards * facts.LOG_BYTES_PER_RUN / 1e9 * facts.LOG_GB,
     }
+
+
+def monthly_dollars(estate: Estate, sync_s: float) -> dict[str, float]:
+    """Return the dollars per month of an estate that one function syncs, each sync taking `sync_s`, as measured."""
+    compute = sync_s * estate.memory_gb * facts.LAMBDA_GB_S + facts.LAMBDA_REQUEST
+    return {**plan(estate).dollars, "Lambda": estate.runs * compute}
 
 
 def _heat(estate: Estate, shards: int, shard_s: float) -> dict[str, float]:

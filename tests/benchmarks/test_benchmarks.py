@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from benchmarks import page, table
 from benchmarks.__main__ import main
+from benchmarks.calibration import LoopTime
 from benchmarks.endpoint.estate import Estate
 from benchmarks.runner import Result, percentile
 from benchmarks.scenarios import SCENARIOS
+from benchmarks.short import SHORT
 from benchmarks.targets import Target, evaluate, load
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
@@ -26,7 +28,15 @@ SECONDS = st.lists(st.floats(0, 1000), min_size=1)
 
 
 def _result(run: str = "new", *, scenario: str = "s", **more: Any) -> Result:
-    members = {"contestant": "drs_sync", "wall_s": 4.0, "seconds": (3.0,), "cpu_s": 1.0, "peak_mb": 50.0, "calls": {}}
+    members: dict[str, Any] = {
+        "contestant": "drs_sync",
+        "wall_s": 4.0,
+        "seconds": (3.0,),
+        "cpu_s": 1.0,
+        "peak_mb": 50.0,
+        "calls": {},
+    }
+    members["loop"] = LoopTime(0.1, 0.1)
     return Result(scenario, run, **{**members, **more})
 
 
@@ -48,6 +58,8 @@ def test_a_percentile_is_a_value_that_enough_values_do_not_exceed(seconds: list[
         ("sts_calls", 0),
         ("serversExtended", 5),
         ("work_cpu_s", 0.5),
+        ("best_s", 1.0),
+        ("best_cpu_s", 0.4),
         ("start_s", -12.0),  # the whole process minus its work
     ],
 )
@@ -105,7 +117,7 @@ def test_a_cost_is_this_run_over_the_other_one() -> None:
 
 
 def test_every_target_names_a_run_of_its_scenario() -> None:
-    runs = {(scenario.name, run.name) for scenario in SCENARIOS for run in scenario.runs}
+    runs = {(scenario.name, run.name) for scenario in (*SCENARIOS, *SHORT) for run in scenario.runs}
     for target in load():
         assert (target.scenario, target.run) in runs
         for other in filter(None, (target.over, target.minus, target.per)):
@@ -113,7 +125,7 @@ def test_every_target_names_a_run_of_its_scenario() -> None:
         assert target.bound
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", [*SCENARIOS, *SHORT], ids=lambda scenario: scenario.name)
 def test_fleets_and_faults_are_what_the_sandbox_takes(scenario: Any) -> None:
     parse_model(Faults, scenario.faults, scenario.name)
     fleets = (scenario.fleet, scenario.quick_fleet, *(run.fleet for run in scenario.runs if run.fleet))

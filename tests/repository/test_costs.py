@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.costs import BUDGETS, over_budget, time_loop
+from benchmarks.calibration import time_loop
+from tests.support.costs import BUDGETS, over_budget
 
 TESTS = Path(__file__).parents[1]
 
@@ -27,7 +28,7 @@ def test_every_directory_of_tests_has_a_budget() -> None:
 
 
 def test_a_loop_takes_time() -> None:
-    assert time_loop() > 0
+    assert min(time_loop()) > 0
 
 
 SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")

@@ -159,6 +159,7 @@ def test_the_check_command_runs_targets_that_exist() -> None:
         "test BUDGETS=--check-budgets",
         "test-deep BUDGETS=--check-budgets ONE_OF=4",
         'mutants MUTANTS="--sample 10"',
+        "bench-short",
     ]
     targets = re.findall(r"(?<!\S)[a-z][a-z-]*(?!\S)", " ".join(steps))
     described = set(re.findall(r"^([a-z][a-z-]*):.*## ", makefile, re.MULTILINE))

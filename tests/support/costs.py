@@ -2,14 +2,12 @@
 
 CPU time is that of the process which runs the test, of the programs it started and waited for, and of the commands that
 it forked. Seconds of different machines are not the same, so budgets are in loops: one loop is a fixed piece of Python
-that each worker times before its first and after its last test. A directory that is over its budget fails the run if
-`--check-budgets` is given; tests/budgets.toml has the budgets.
+(benchmarks/calibration.py) that each worker times before its first and after its last test. A directory that is over
+its budget fails the run if `--check-budgets` is given; tests/budgets.toml has the budgets.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import statistics
 import time
 import tomllib
@@ -20,28 +18,18 @@ from typing import Any, Final
 
 import pytest
 
+from benchmarks.calibration import time_loop
 from tests.support.command import children_cpu_s
 
-__all__ = ["Costs", "over_budget", "time_loop"]
+__all__ = ["Costs", "over_budget"]
 
 SLOWEST: Final = 10
 BUDGETS: Final = Path(__file__).parents[1] / "budgets.toml"
-_LOOP_ROUNDS: Final = 20_000
 
 
 def cpu_s() -> float:
     """Return the CPU seconds of this process, of its children that have ended, and of the commands that it forked."""
     return time.process_time() + children_cpu_s()
-
-
-def time_loop() -> float:
-    """Return the CPU seconds of one loop: what these tests do most, i.e. JSON, hashes, dictionaries and calls."""
-    started = time.process_time()
-    table: dict[str, Any] = {}
-    for number in range(_LOOP_ROUNDS):
-        key = hashlib.sha256(str(number % 500).encode()).hexdigest()
-        table[key] = json.loads(json.dumps({"id": key, "tags": {"Name": key[:8]}, "counts": [number, number + 1]}))
-    return time.process_time() - started
 
 
 def over_budget(spent: Mapping[str, float], budgets: Mapping[str, float]) -> list[str]:
@@ -73,7 +61,7 @@ class Costs:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self) -> None:
         if self._measures:
-            self._loops.append(time_loop())
+            self._loops.append(time_loop().cpu_s)
         self._mark = cpu_s()
 
     @pytest.hookimpl(wrapper=True)
@@ -92,7 +80,7 @@ class Costs:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._measures and self._loops:
-            self._loops.append(time_loop())
+            self._loops.append(time_loop().cpu_s)
         if hasattr(self._config, "workeroutput"):
             self._config.workeroutput["loops"] = self._loops
         elif self._config.getoption("check_budgets") and session.exitstatus == pytest.ExitCode.OK and self._problems():

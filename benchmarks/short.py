@@ -1,0 +1,64 @@
+"""Scenarios of the short form, which runs with every change: small fleets, each kind of figure once.
+
+Its thresholds are call counts, ratios within one run, and ceilings in calibration loops, so that it fails when the code
+regresses and not when the machine is slow or busy.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final
+
+from benchmarks.endpoint.estate import Estate
+from benchmarks.fleets import inventory_fleet, typical_fleet
+from benchmarks.scale.model import Estate as Size
+from benchmarks.scenarios import Run, Scenario
+
+__all__ = ["SHORT"]
+
+SHORT: Final = (
+    Scenario(
+        "short_calls",
+        "every sync from its first run on: two targets, 8 servers in each of three regions, two staging accounts each",
+        typical_fleet(targets=2, regions=3, servers=8, tags_in_drs=False),
+        typical_fleet(targets=1, regions=1, servers=1, tags_in_drs=False),
+        (
+            Run("first", "drs_sync", "sync inventory"),
+            Run("again", "drs_sync", "sync inventory"),
+            Run("full_scan", "drs_sync", "sync inventory --full-scan"),
+            Run("staging", "drs_sync", "sync staging"),
+            Run("staging_again", "drs_sync", "sync staging"),
+            Run("inventory", "drs_sync_query", "get_source_server_inventory"),
+            Run("extended", "drs_sync_query", "get_extended_source_servers", options={"times": 3, "fresh-seconds": 1}),
+            Run("tags", "drs_sync", "sync tags"),
+            Run("tags_again", "drs_sync", "sync tags"),
+        ),
+        prepare=(),
+    ),
+    Scenario(
+        "short_floor",
+        "steady state of 600 servers beside the floor and beside a full scan, and queries; the endpoint of elsewhere",
+        Estate(targets=1, regions=3, servers=200),
+        Estate(targets=1, regions=1, servers=3),
+        (
+            Run("warm", "drs_sync_job", "inventory", options={"times": 5}),
+            Run("floor", "floor", "inventory", options={"times": 5}),
+            Run("full_scan", "drs_sync_job", "inventory", options={"times": 3, "full-scan": 1}),
+            Run("query", "drs_sync_query", "get_source_server_inventory", options={"times": 5, "limit": 500}),
+            Run("region_status", "drs_sync_query", "region_status", options={"times": 20}),
+        ),
+        size=Size(accounts=1, regions=3, servers=200),
+    ),
+    Scenario(
+        "short_process",
+        "cost of a process before and around its work",
+        inventory_fleet(targets=2, regions=1, servers=2),
+        inventory_fleet(targets=1, regions=1, servers=1),
+        (
+            Run("command", "process", "command", options={"times": 3}),
+            Run("imports", "process", "imports", options={"times": 3}),
+            Run("first_requests", "process", "first_requests", options={"times": 3}),
+        ),
+        faults=MappingProxyType({}),
+    ),
+)
