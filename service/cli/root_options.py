@@ -35,8 +35,8 @@ def hoist_root_options(arguments: Sequence[str]) -> list[str]:
         if word == _FLAG or word.startswith(f"{_PROFILE}="):
             hoisted.append(word)
         elif word == _PROFILE:
-            value = next(words, "")
-            if not value or value.startswith("-"):  # the next option, such as in `status --profile -o table`
+            value = next(words, None)
+            if value is None or value.startswith("-"):  # the next option, such as in `status --profile -o table`
                 return [*hoisted, _PROFILE]
             hoisted += [_PROFILE, value]
         else:

@@ -160,14 +160,43 @@ MUTANTS: Final = (
         breaks=("R12.6",),
         file="service/queries/scope_reader.py",
         before=(
-            "            inventory = await self._read_inventory(stored_scopes, deadline)\n"
+            "            inventory = await self._read_inventory(stored_scopes, deadline, "
+            "{scope.region for scope in beyond})\n"
             "            moving = await values()\n"
         ),
         after=(
             "            moving = await values()\n"
-            "            inventory = await self._read_inventory(stored_scopes, deadline)\n"
+            "            inventory = await self._read_inventory(stored_scopes, deadline, "
+            "{scope.region for scope in beyond})\n"
         ),
         tests=("simulation/test_query_times.py::test_a_fresh_inventory_answers_after_two_rounds_of_table_reads",),
+    ),
+    Mutant(
+        name="scopes-beyond-the-page-are-read",
+        breaks=("R12.6",),
+        file="service/queries/page_scopes.py",
+        before="            beyond.add(scope)\n",
+        after="            pass\n",
+        tests=(
+            "unit/queries/test_page_scopes.py::test_most_of_a_fresh_estate_is_not_read",
+            "queries/test_inventory.py::test_a_page_reads_the_scopes_that_it_reaches_and_counts_the_others",
+        ),
+    ),
+    Mutant(
+        name="page-ends-before-it-is-full",
+        breaks=("R12.6",),
+        file="service/queries/page_scopes.py",
+        before="        elif scope != first and not beyond:",
+        after="        elif not beyond:",
+        tests=("unit/queries/test_page_scopes.py::test_pages_together_show_every_server_once_and_in_order",),
+    ),
+    Mutant(
+        name="pages-end-where-servers-are-gone",
+        breaks=("R12.6",),
+        file="service/queries/inventory.py",
+        before='        if beyond and not page["count"]:',
+        after='        if False and beyond and not page["count"]:',
+        tests=("queries/test_inventory.py::test_servers_that_are_gone_do_not_end_the_pages",),
     ),
     Mutant(
         name="query-not-logged",

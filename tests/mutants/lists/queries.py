@@ -119,10 +119,10 @@ MUTANTS: Final = (
         name="rows-read-one-by-one",
         breaks=("R10.1", "R10.2"),
         file="service/regions/status_reader.py",
-        before="rows = tuple([self._parse(item) async for item in self._table.scan()])",
+        before="items = [item async for item in table.scan()]",
         after=(
-            'keys = [{"region": item["region"]} async for item in self._table.scan()]\n'
-            "                    rows = tuple([self._parse(await self._table.get(key) or key) for key in keys])"
+            'keys = [{"region": item["region"]} async for item in table.scan()]\n'
+            "                items = [await table.get(key) or key for key in keys]"
         ),
         tests=(
             "simulation/test_query_times.py::test_region_status_is_read_in_one_round_trip_and_given_up_when_it_hangs",
@@ -141,8 +141,8 @@ MUTANTS: Final = (
         name="no-more-rows-than-there-were-regions",
         breaks=("R10.3",),
         file="service/regions/status_reader.py",
-        before="rows = tuple([self._parse(item) async for item in self._table.scan()])",
-        after="rows = tuple([self._parse(item) async for item in self._table.scan()][:28])",
+        before="items = [item async for item in table.scan()]",
+        after="items = [item async for item in table.scan()][:28]",
         tests=("queries/test_status_reads.py::test_more_rows_than_regions_are_read_by_scans_to_the_last_page",),
     ),
 )

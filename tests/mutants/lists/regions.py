@@ -121,18 +121,18 @@ MUTANTS: Final = (
         name="unreadable-table-taken-for-an-empty-one",
         breaks=("R1.4",),
         file=_READER_FILE,
-        before='                return StatusUnavailable(f"the region status table could not be read:'
+        before='            return StatusUnavailable(f"the region status table could not be read:'
         ' {error.code}: {error.message}")',
-        after="                return ()",
+        after="            return []",
         tests=(_READER, _FALLBACK),
     ),
     Mutant(
         name="unreadable-table-ends-the-run",
         breaks=("R1.4",),
         file=_READER_FILE,
-        before='                return StatusUnavailable(f"the region status table could not be read:'
+        before='            return StatusUnavailable(f"the region status table could not be read:'
         ' {error.code}: {error.message}")',
-        after="                raise",
+        after="            raise",
         tests=(_READER, _FALLBACK),
     ),
     Mutant(
@@ -151,7 +151,7 @@ MUTANTS: Final = (
         breaks=("R1.4",),
         file=_READER_FILE,
         before='return StatusUnavailable(f"the region status table took longer than {self._timeout_s:g} s")',
-        after="rows = ()",
+        after="return []",
         tests=(_READER,),
     ),
     Mutant(
