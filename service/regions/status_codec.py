@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-__all__ = ["MAX_MAPPED", "pack", "unpack"]
+__all__ = ["MAX_MAPPED", "pack", "unpack", "unpack_one"]
 
 MAX_MAPPED: Final = 100
 """Maximum number of accounts that a row stores as a map, which people and other programs can read."""
@@ -52,16 +52,30 @@ def _values(entry: Mapping[str, Any]) -> Iterable[Any]:
 
 def unpack(text: object) -> dict[str, dict[str, Any]]:
     """Parse the output of `pack`; anything else gives no entries."""
+    return {account_id: _members(values) for account_id, *values in _rows(text)}
+
+
+def unpack_one(text: object, account_id: str) -> dict[str, Any] | None:
+    """Parse the entry of one account in the output of `pack`; None where there is none."""
+    found = None
+    for each, *values in _rows(text):
+        if each == account_id:
+            found = values  # the last one counts, as in `unpack`
+    return None if found is None else _members(found)
+
+
+def _rows(text: object) -> list[list[Any]]:
+    """Return the lists of values of the entries, each with the account id first."""
     if not isinstance(text, str):
-        return {}
+        return []
     try:
         reader = zlib.decompressobj()
         rows = orjson.loads(reader.decompress(base64.b85decode(text), _MAX_BYTES))
     except (ValueError, binascii.Error, zlib.error):
-        return {}
+        return []
     if not reader.eof or not isinstance(rows, list):
-        return {}
-    return {row[0]: _members(row[1:]) for row in rows if isinstance(row, list) and row and isinstance(row[0], str)}
+        return []
+    return [row for row in rows if isinstance(row, list) and row and isinstance(row[0], str)]
 
 
 def _members(values: list[Any]) -> dict[str, Any]:

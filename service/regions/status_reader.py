@@ -10,7 +10,7 @@ from service.errors import AwsError
 from service.models import Now, Scope
 from service.regions.selection import StatusUnavailable
 from service.regions.status_entry import AccountEntry
-from service.regions.status_rows import RegionRow, parse_row
+from service.regions.status_rows import RegionRow, parse_entry_in, parse_row
 from service.tenure import Tenure
 
 __all__ = ["RegionStatusReader"]
@@ -61,7 +61,7 @@ class RegionStatusReader:
         if self._table is None:
             return None
         item = await self._table.get({"region": scope.region})
-        return parse_row(item).accounts.get(scope.account_id) if item else None
+        return parse_entry_in(item, scope.account_id) if item else None
 
     def invalidate(self) -> None:
         """Drop the cached rows, so that the next caller reads the table."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from service.models import RegionStatus, iso, parse_iso
-from service.regions.status_codec import MAX_MAPPED, pack, unpack
+from service.regions.status_codec import MAX_MAPPED, pack, unpack, unpack_one
 from service.regions.status_entry import AccountEntry, entry_attributes, parse_count, parse_entry, parse_status
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "RegionRow",
     "checked_attributes",
     "merge",
+    "parse_entry_in",
     "parse_row",
     "to_attributes",
     "unreachable_regions",
@@ -151,6 +152,16 @@ def parse_row(item: Mapping[str, Any]) -> RegionRow:
         full_scan_began=parse_iso(item.get("sweepBegan")),
         separates_accounts=isinstance(accounts, Mapping) or bool(entries),
     )
+
+
+def parse_entry_in(item: Mapping[str, Any], account_id: str) -> AccountEntry | None:
+    """Parse the entry of one account in an item, as `parse_row` does, without the entries of all others."""
+    accounts = item.get("accounts")
+    if isinstance(accounts, Mapping) and account_id in accounts:
+        entry = accounts[account_id]
+    else:
+        entry = unpack_one(item.get("accountsPacked"), account_id)
+    return parse_entry(entry) if isinstance(entry, Mapping) else None
 
 
 def _latest_scan(entries: Mapping[str, AccountEntry]) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -12,6 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from service.models import RegionStatus, parse_iso
+from service.regions import status_rows
+from service.regions.status_codec import pack
 from service.regions.status_entry import AccountEntry
 from service.regions.status_rows import (
     FullScanMark,
@@ -19,6 +21,7 @@ from service.regions.status_rows import (
     RegionRow,
     checked_attributes,
     merge,
+    parse_entry_in,
     parse_row,
     to_attributes,
     unreachable_regions,
@@ -271,6 +274,31 @@ def test_malformed_attributes_are_read_as_unknown(
     after = merge(row, REGION, observations)
     assert after.server_count >= last_complete_sum(observations)
     assert parse_iso(to_attributes(after, now=START)["lastUpdated"]) != row.last_updated
+
+
+@given(
+    mapped=json_values | st.dictionaries(st.sampled_from(ACCOUNTS), malformed_entries | json_values),
+    packed=st.none() | st.text(max_size=5) | st.dictionaries(st.sampled_from(ACCOUNTS), malformed_entries).map(pack),
+)
+def test_the_entry_of_one_account_is_the_one_that_its_row_has(mapped: object, packed: str | None) -> None:
+    item = {"region": REGION, "accounts": mapped, "accountsPacked": packed}
+    entries = parse_row(item).accounts
+    assert {each: parse_entry_in(item, each) for each in ACCOUNTS} == {each: entries.get(each) for each in ACCOUNTS}
+
+
+@pytest.mark.parametrize("accounts", [3, 300])  # mapped, packed
+def test_one_entry_is_parsed_where_one_is_read(accounts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [f"{number:012}" for number in range(accounts)]
+    row = merge(None, REGION, [complete(account_id, 60, 40) for account_id in ids])
+    parsed: list[object] = []
+
+    def parse(entry: Mapping[str, Any]) -> AccountEntry:
+        parsed.append(entry)
+        return AccountEntry(len(parsed))
+
+    monkeypatch.setattr(status_rows, "parse_entry", parse)
+    assert parse_entry_in({"region": REGION, **to_attributes(row, now=START)}, ids[1]) == AccountEntry(1)
+    assert len(parsed) == 1
 
 
 @given(
