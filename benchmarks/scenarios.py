@@ -79,6 +79,36 @@ def _five_regions(name: str, faults: Mapping[str, Any], words: str) -> Scenario:
     )
 
 
+def _at_size() -> Scenario:
+    """Return a scenario of the syncs in their steady state at a sixteenth of a large estate's size, and at all of it.
+
+    A large estate has many accounts, or many servers in one account and region. What a scope or a server costs may not
+    depend on how many there are.
+    """
+    runs: list[Run] = []
+    for size, times in ((62, 3), (1000, 2)):
+        synced, options = Estate(size, 3, 10, known=True, staging=True, synced=True), {"times": times}
+        runs.append(Run(f"tags_accounts_{size}", "drs_sync_job", "tags", fleet=synced, options=options))
+        runs.append(Run(f"tags_accounts_{size}_floor", "floor_writes", "tags", options=options))
+        runs.append(Run(f"staging_accounts_{size}", "drs_sync_job", "staging", options=options))
+        runs.append(Run(f"staging_accounts_{size}_floor", "floor_writes", "staging", options=options))
+        known = Estate(size, 3, 10, known=True)
+        runs.append(Run(f"inventory_accounts_{size}", "drs_sync_job", "inventory", fleet=known, options=options))
+    for size in (625, 10_000):
+        synced, options = Estate(1, 1, size, known=True, synced=True), {"times": 3}
+        runs.append(Run(f"tags_servers_{size}", "drs_sync_job", "tags", fleet=synced, options=options))
+        runs.append(Run(f"tags_servers_{size}_floor", "floor_writes", "tags", options=options))
+    return Scenario(
+        "at_size",
+        "syncs with nothing to do: 62 and 1,000 accounts in three active regions, 10 servers in each; 625 and 10,000 "
+        "servers in one account and region; the endpoint of large",
+        Estate(62, 3, 10, known=True, staging=True, synced=True),
+        Estate(2, 2, 3, known=True, staging=True, synced=True),
+        tuple(runs),
+        prepare=(),
+    )
+
+
 def _dark_region(*sizes: int) -> Scenario:
     """Return a scenario of a region that never responds, each beside the same without it, first and later runs."""
     regions = ("us-west-2", "eu-west-1", "me-south-1")
@@ -199,6 +229,7 @@ SCENARIOS: Final = (
         ),
         faults=MappingProxyType({}),
     ),
+    _at_size(),
     _dark_region(16, 48, 500),
     _five_regions("slow", {"latency_ms": {**_LATENCY_MS, "drs": 300}}, "each DRS call takes 300 ms"),
     _five_regions(

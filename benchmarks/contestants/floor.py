@@ -13,77 +13,27 @@ import asyncio
 import hashlib
 import json
 import os
-import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
 
 import aiohttp
 import orjson
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-_PAGE: Final = 200
+from benchmarks.contestants.signed_client import SignedClient
+
+__all__ = ["Scope", "active_scopes", "instance_tags"]
+
 _BATCH: Final = 25  # maximum of BatchWriteItem
-_HOME: Final = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-_KEYS: Final = re.compile(rb"<(AccessKeyId|SecretAccessKey|SessionToken)>([^<]+)<")
 
 
-class _Scope(NamedTuple):
+class Scope(NamedTuple):
+    """One account in one region."""
+
     account: str
     region: str
-
-
-class _Destination(NamedTuple):
-    service: str
-    region: str
-    keys: Credentials
-    path: str = "/"
-
-
-class _HttpClient:
-    """HTTP client that signs requests, on one connection pool."""
-
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
-        self._url = os.environ["AWS_ENDPOINT_URL"].rstrip("/")
-        self.hub = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
-
-    async def send(self, destination: _Destination, body: bytes, headers: Mapping[str, str]) -> bytes:
-        request = AWSRequest("POST", self._url + destination.path, dict(headers), body)
-        SigV4Auth(destination.keys, destination.service, destination.region).add_auth(request)
-        async with self._session.post(self._url + destination.path, data=body, headers=dict(request.headers)) as answer:
-            return await answer.read()
-
-    async def table(self, operation: str, body: Any) -> Any:  # noqa: ANN401 - JSON
-        headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"DynamoDB_20120810.{operation}"}
-        return orjson.loads(await self.send(_Destination("dynamodb", _HOME, self.hub), orjson.dumps(body), headers))
-
-    async def query(self, service: str, region: str, keys: Credentials, **params: str) -> bytes:
-        headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
-        return await self.send(_Destination(service, region, keys), urlencode(params).encode(), headers)
-
-    async def assume_role(self, role: Mapping[str, Any]) -> Credentials:
-        params = {"RoleArn": role["roleArn"]["S"], "ExternalId": role["externalId"]["S"], "RoleSessionName": "floor"}
-        answer = await self.query("sts", _HOME, self.hub, Action="AssumeRole", Version="2011-06-15", **params)
-        keys = {name.decode(): value.decode() for name, value in _KEYS.findall(answer)}
-        return Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
-
-    async def servers(self, region: str, keys: Credentials) -> list[Any]:
-        servers: list[Any] = []
-        params: dict[str, Any] = {"maxResults": _PAGE}
-        while True:
-            body, headers = orjson.dumps(params), {"Content-Type": "application/json"}
-            page = orjson.loads(
-                await self.send(_Destination("drs", region, keys, "/DescribeSourceServers"), body, headers)
-            )
-            servers += page.get("items", ())
-            if not page.get("nextToken"):
-                return servers
-            params["nextToken"] = page["nextToken"]
 
 
 def _typed(value: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -103,7 +53,7 @@ def _typed(value: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
             return {"L": [_typed(member) for member in value]}
 
 
-def _tags(answer: bytes) -> dict[str, dict[str, str]]:
+def instance_tags(answer: bytes) -> dict[str, dict[str, str]]:
     """Return the tags of each instance in a DescribeInstances response."""
     root = ET.fromstring(answer)  # noqa: S314 - AWS's own, or our own loopback's
     space = root.tag[: root.tag.find("}") + 1]
@@ -120,7 +70,7 @@ def _digest(server: Mapping[str, Any], tags: Mapping[str, str]) -> str:
     return hashlib.blake2b(orjson.dumps([server, tags], option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 
-def _item(server: Mapping[str, Any], scope: _Scope, digest: str, tags: Mapping[str, str]) -> dict[str, Any]:
+def _item(server: Mapping[str, Any], scope: Scope, digest: str, tags: Mapping[str, str]) -> dict[str, Any]:
     extra = {
         "contentHash": digest,
         "sourceTags": tags,
@@ -133,10 +83,11 @@ def _item(server: Mapping[str, Any], scope: _Scope, digest: str, tags: Mapping[s
     return item
 
 
-async def _scopes(client: _HttpClient, accounts: Sequence[Mapping[str, Any]]) -> list[_Scope]:
+async def active_scopes(client: SignedClient, accounts: Sequence[Mapping[str, Any]]) -> list[Scope]:
+    """Return the scopes that have servers, by region status."""
     rows = (await client.table("Scan", {"TableName": os.environ["DRS_REGION_STATUS_TABLE"]}))["Items"]
     return [
-        _Scope(account["accountId"]["S"], row["region"]["S"])
+        Scope(account["accountId"]["S"], row["region"]["S"])
         for row in rows
         for account in accounts
         if int(
@@ -146,7 +97,7 @@ async def _scopes(client: _HttpClient, accounts: Sequence[Mapping[str, Any]]) ->
     ]  # fmt: skip
 
 
-async def _sync(client: _HttpClient, scope: _Scope, keys: Credentials) -> int:
+async def _sync(client: SignedClient, scope: Scope, keys: Credentials) -> int:
     inventory = os.environ["SOURCE_SERVER_INVENTORY_TABLE"]
     of_scope = {
         "TableName": inventory,
@@ -174,7 +125,7 @@ async def _sync(client: _HttpClient, scope: _Scope, keys: Credentials) -> int:
         )
         for region, ids in by_origin.items()
     ]
-    tags = {name: each for answer in await asyncio.gather(*queries) for name, each in _tags(answer).items()}
+    tags = {name: each for answer in await asyncio.gather(*queries) for name, each in instance_tags(answer).items()}
     known = {each["sourceServerArn"]["S"] for each in stored["Items"]}
     items = []
     for server in servers:
@@ -190,9 +141,9 @@ async def _sync(client: _HttpClient, scope: _Scope, keys: Credentials) -> int:
 
 async def _work() -> int:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64)) as session:
-        client = _HttpClient(session)
+        client = SignedClient(session)
         accounts = (await client.table("Scan", {"TableName": os.environ["TARGET_ACCOUNTS_TABLE"]}))["Items"]
-        scopes = await _scopes(client, accounts)
+        scopes = await active_scopes(client, accounts)
         keys = dict(
             zip(
                 (each["accountId"]["S"] for each in accounts),

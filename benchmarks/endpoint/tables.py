@@ -19,6 +19,7 @@ import orjson
 from benchmarks.endpoint.estate import ROLE, Estate, server_id_of, stored_item
 from service.aws.attribute_values import encode
 from service.models import RegionStatus, Scope, iso, utc_now
+from service.partitions import partition_of
 from service.regions.status_rows import Observation, merge, to_attributes
 from service.topology.keys import CARRY_OVER
 
@@ -188,8 +189,10 @@ def _topology_key(item: Body) -> tuple[str, str]:
 def _known_rows(estate: Estate, since: datetime) -> dict[str, dict[str, Any]]:
     """Return the status table as an inventory sync leaves it."""
     rows: dict[str, dict[str, Any]] = {}
-    for region in estate.active_regions:
-        scans = [Observation(account, RegionStatus.ACTIVE, since, estate.servers) for account in estate.accounts]
+    for region in partition_of(estate.active_regions[0]).drs_regions:
+        is_active = region in estate.active_regions
+        found = (RegionStatus.ACTIVE, since, estate.servers) if is_active else (RegionStatus.NOT_INITIALIZED, since, 0)
+        scans = [Observation(account, *found) for account in estate.accounts]
         attributes = to_attributes(merge(None, region, scans, all_accounts=frozenset(estate.accounts)), now=since)
         present = {name: value for name, value in attributes.items() if value is not None}
         rows[region] = dict(encode({"region": region, **present}))

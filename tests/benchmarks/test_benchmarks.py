@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from benchmarks import page, table
 from benchmarks.__main__ import main
 from benchmarks.calibration import LoopTime
 from benchmarks.endpoint.estate import Estate
-from benchmarks.runner import Result, percentile
+from benchmarks.runner import Result, percentile, play
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.short import SHORT
 from benchmarks.targets import Target, evaluate, load
@@ -179,3 +180,16 @@ def test_small_scenarios_run_to_their_end(tmp_path: Path, capsys: pytest.Capture
     assert floor["calls"]["drs:DescribeSourceServers"] == 7 * 4
     assert page_file.read_text().startswith("<!doctype html>")
     assert "five_regions" in capsys.readouterr().out
+
+
+@pytest.mark.timeout(120)
+def test_the_tag_and_staging_syncs_find_nothing_to_do_in_an_estate_that_is_synced() -> None:
+    [at_size] = [each for each in SCENARIOS if each.name == "at_size"]
+    names = ("tags_accounts_62", "tags_accounts_62_floor", "staging_accounts_62")
+    few = replace(at_size, runs=tuple(replace(each, options={}) for each in at_size.runs if each.name in names))
+    tags, floor, staging = play(replace(few, faults={}), quick=True, progress=lambda _: None)
+    assert tags.facts["serversUnchanged"] == tags.facts["serversSynced"] == floor.facts["servers"] == 12
+    assert {"drs:TagResource", "drs:UpdateLaunchConfiguration"}.isdisjoint(tags.calls)
+    assert tags.facts["scopes_scanned"] == staging.facts["scopes_scanned"] == floor.facts["scopes_scanned"] == 4
+    assert staging.calls["drs:ListExtensibleSourceServers"] == 5 * 4
+    assert "drs:CreateExtendedSourceServer" not in staging.calls
