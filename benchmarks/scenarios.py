@@ -250,7 +250,6 @@ SCENARIOS: Final = (
             Run("invocation", "process", "invocation", options={"times": 40}),
             Run("first_calls", "process", "first_calls", fleet=Estate(targets=5, regions=2, servers=2, tls=True)),
         ),
-        prepare=(),
         faults=MappingProxyType({}),
     ),
 )

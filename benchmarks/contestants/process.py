@@ -26,8 +26,13 @@ from service.errors import AwsError
 from service.handlers.data_management import lambda_handler, runtime
 from service.settings import load_settings
 
-_BASELINE: Final = "import aiobotocore.session, aws_embedded_metrics, anyio, pydantic; from pydantic import BaseModel"
-_HANDLER: Final = "import service.handlers.data_management"
+# The SDK imports these two where they are installed. The functions' package has neither of them.
+_AS_DEPLOYED: Final = "import sys; sys.modules['awscrt'] = sys.modules['httpx'] = None; "
+_BASELINE: Final = (
+    f"{_AS_DEPLOYED}import aiobotocore.session, aws_embedded_metrics, anyio, orjson, pydantic, pydantic.types;"
+    "import pythonjsonlogger.json; from pydantic import BaseModel"
+)
+_HANDLER: Final = f"{_AS_DEPLOYED}import service.handlers.data_management"
 
 
 def _cpu_seconds(words: Sequence[str]) -> float:
@@ -71,7 +76,7 @@ def first_requests(times: int) -> dict[str, Any]:
 
 
 _FIRST: Final = """
-import time
+{as_deployed}import time
 from service.handlers.{handler} import lambda_handler
 began = time.process_time()
 answer = lambda_handler({{"operation": "{operation}"}}, None)
@@ -83,7 +88,7 @@ print(used)
 
 
 def _first_request(handler: str, operation: str) -> float:
-    code = _FIRST.format(handler=handler, operation=operation)
+    code = _FIRST.format(as_deployed=_AS_DEPLOYED, handler=handler, operation=operation)
     done = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True)
     return float(done.stdout.splitlines()[-1])
 
