@@ -86,14 +86,22 @@ def _at_size() -> Scenario:
     depend on how many there are.
     """
     runs: list[Run] = []
-    for size, times in ((62, 3), (1000, 2)):
+    for size, times, inventory_times in ((62, 3, 3), (1000, 2, 1)):
         synced, options = Estate(size, 3, 10, known=True, staging=True, synced=True), {"times": times}
         runs.append(Run(f"tags_accounts_{size}", "drs_sync_job", "tags", fleet=synced, options=options))
         runs.append(Run(f"tags_accounts_{size}_floor", "floor_writes", "tags", options=options))
         runs.append(Run(f"staging_accounts_{size}", "drs_sync_job", "staging", options=options))
         runs.append(Run(f"staging_accounts_{size}_floor", "floor_writes", "staging", options=options))
         known = Estate(size, 3, 10, known=True)
-        runs.append(Run(f"inventory_accounts_{size}", "drs_sync_job", "inventory", fleet=known, options=options))
+        runs.append(
+            Run(
+                f"inventory_accounts_{size}",
+                "drs_sync_job",
+                "inventory",
+                fleet=known,
+                options={"times": inventory_times},
+            )
+        )
     for size in (625, 10_000):
         synced, options = Estate(1, 1, size, known=True, synced=True), {"times": 3}
         runs.append(Run(f"tags_servers_{size}", "drs_sync_job", "tags", fleet=synced, options=options))

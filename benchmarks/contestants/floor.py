@@ -23,6 +23,7 @@ import orjson
 from botocore.credentials import Credentials
 
 from benchmarks.contestants.signed_client import SignedClient
+from service.regions.status_codec import unpack
 
 __all__ = ["Scope", "active_scopes", "instance_tags"]
 
@@ -89,12 +90,20 @@ async def active_scopes(client: SignedClient, accounts: Sequence[Mapping[str, An
     return [
         Scope(account["accountId"]["S"], row["region"]["S"])
         for row in rows
+        for counts in [_counts(row)]
         for account in accounts
-        if int(
-            row.get("accounts", {}).get("M", {}).get(account["accountId"]["S"], {}).get("M", {})
-            .get("serverCount", {}).get("N", 0)
-        )
-    ]  # fmt: skip
+        if counts.get(account["accountId"]["S"])
+    ]
+
+
+def _counts(row: Mapping[str, Any]) -> dict[str, int]:
+    """Return the number of servers by account in a row of region status, of few accounts or of many."""
+    mapped = {
+        account_id: int(entry["M"].get("serverCount", {}).get("N", 0))
+        for account_id, entry in row.get("accounts", {}).get("M", {}).items()
+    }
+    packed = unpack(row.get("accountsPacked", {}).get("S"))
+    return mapped | {account_id: entry.get("serverCount", 0) for account_id, entry in packed.items()}
 
 
 async def _sync(client: SignedClient, scope: Scope, keys: Credentials) -> int:
