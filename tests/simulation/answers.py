@@ -51,14 +51,15 @@ def _check_lags(host: Host, answer: Answer, of_run: int | None) -> None:
     slow = _SLOW + timedelta(seconds=host.promises.frozen_s)
     by_scope: dict[Scope, list[Listing]] = {}
     for listing in host.promises.listings:
-        if of_run is None or listing.run in {of_run, host.last_run}:  # the query's own, where it asked DRS
-            by_scope.setdefault(listing.scope, []).append(listing)
+        by_scope.setdefault(listing.scope, []).append(listing)
     for server in answer.body["servers"]:
         as_of, arn = parse_iso(server["valuesAsOf"]), server["sourceServerArn"]
-        listings = by_scope.get(Scope(server["accountId"], server["region"]), ())
+        # What the answer calls stale may be of any run: the last one left the scope out, and DRS refused the query.
+        runs = None if of_run is None or server.get("stale") else {of_run, host.last_run}  # that of the query too
         listed = {
             each.lags.get(arn)
-            for each in listings
+            for each in by_scope.get(Scope(server["accountId"], server["region"]), ())
+            if runs is None or each.run in runs
             if as_of is None or timedelta(0) <= each.began_on_host_clock - as_of <= slow
         }
         if _duration_s(server["lagDuration"]) not in {_duration_s(lag) for lag in listed if lag}:
