@@ -49,8 +49,9 @@ class FakeApp:
         entry = {**scope("us-east-1", SERVERS, "ready", 60), "posture": {"ready": SERVERS}}
         return document(scopes=[entry])
 
-    async def read(self, scopes: Mapping[Scope, bool]) -> AsyncIterator[ScopeServers]:
-        """Yield the servers of the scope."""
+    async def read(self, scopes: Mapping[Scope, bool], *, in_brief: bool) -> AsyncIterator[ScopeServers]:
+        """Yield the servers of the scope; a list asks for brief views only."""
+        assert in_brief
         views = [Watched(view(f"s-{each:04}", "ready"), self.threads) for each in range(SERVERS)]
         for each in scopes:
             yield ScopeServers(each, cast("Any", views))
