@@ -13,8 +13,8 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(READY)                       ## tell a story on the built-in simulated AWS, which ends on the status screen
 	$(BIN)/drs-sync demo
 
-# BUDGETS=--check-budgets fails a run whose directories cost more CPU than tests/budgets.toml allows. ONE_OF=4 leaves out three
-# of four histories of the simulation; the id of the commit says which.
+# BUDGETS=--check-budgets fails a run with a directory that cost clearly more CPU than its budget in tests/budgets.toml. ONE_OF=4
+# leaves out three of four histories of the simulation; the id of the commit says which.
 ONE_OF ?= 1
 # Files are run in the order of their names, and not those with most tests first: the small ones of tests/unit, at the end, fill up
 # the workers, where otherwise long tests of processes would wait for each other.

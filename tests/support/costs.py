@@ -2,8 +2,10 @@
 
 CPU time is that of the process which runs the test, of the programs it started and waited for, and of the commands that
 it forked. Seconds of different machines are not the same, so budgets are in loops: one loop is a fixed piece of Python
-(benchmarks/calibration.py) that each worker times before its first and after its last test. A directory that is over
-its budget fails the run if `--check-budgets` is given; tests/budgets.toml has the budgets.
+(benchmarks/calibration.py) that each worker times before its first and after its last test. tests/budgets.toml has the
+budgets, about twice what a directory took. One that is over its budget is named at the end of the run; with
+`--check-budgets`, one that is over it by half as much again fails the run. Loops are not enough to fail for less: a
+busy machine slows down memory, processes and computing differently, and a test by up to twice as much as a loop.
 """
 
 from __future__ import annotations
@@ -14,16 +16,18 @@ import tomllib
 from collections import defaultdict
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 
 from benchmarks.calibration import time_loop
 from tests.support.command import children_cpu_s
 
-__all__ = ["Costs", "over_budget"]
+__all__ = ["FAILS_AT", "Costs", "OverBudget", "over_budget"]
 
 SLOWEST: Final = 10
+FAILS_AT: Final = 1.5
+"""Times its budget that a directory may take before the run fails."""
 BUDGETS: Final = Path(__file__).parents[1] / "budgets.toml"
 
 
@@ -32,20 +36,29 @@ def cpu_s() -> float:
     return time.process_time() + children_cpu_s()
 
 
-def over_budget(spent: Mapping[str, float], budgets: Mapping[str, float]) -> list[str]:
-    """Return what is wrong: directories that took more loops than they may, or have no budget."""
-    wrong = []
+class OverBudget(NamedTuple):
+    """A directory that is over its budget, or has none; `fails`: by so much that it is not the machine."""
+
+    message: str
+    fails: bool
+
+
+def over_budget(spent: Mapping[str, float], budgets: Mapping[str, float]) -> list[OverBudget]:
+    """Return the directories that took more loops than their budget, or have none."""
+    found = []
     for name, loops in sorted(spent.items()):
         if name not in budgets:
-            wrong.append(
-                f"tests/{name} has no budget. Fix: give it one in tests/budgets.toml; it took {loops:.0f} loops"
-            )
+            message = f"tests/{name} has no budget. Fix: give it one in tests/budgets.toml; it took {loops:.0f} loops"
+            found.append(OverBudget(message, fails=True))
         elif loops > budgets[name]:
-            wrong.append(
-                f"tests/{name} took {loops:.0f} loops of CPU, its budget is {budgets[name]:g}. Fix: make its "
-                "tests cheaper (docs/testing.md says how), or raise the budget in tests/budgets.toml and say why"
+            most = FAILS_AT * budgets[name]
+            message = (
+                f"tests/{name} took {loops:.0f} loops of CPU, its budget is {budgets[name]:g}, and more than {most:g} "
+                "fail. Fix: make its tests cheaper (docs/testing.md says how), or raise the budget in "
+                "tests/budgets.toml to twice what a quiet machine takes and say why"
             )
-    return wrong
+            found.append(OverBudget(message, fails=loops > most))
+    return found
 
 
 class Costs:
@@ -83,7 +96,7 @@ class Costs:
             self._loops.append(time_loop().cpu_s)
         if hasattr(self._config, "workeroutput"):
             self._config.workeroutput["loops"] = self._loops
-        elif self._config.getoption("check_budgets") and session.exitstatus == pytest.ExitCode.OK and self._problems():
+        elif session.exitstatus == pytest.ExitCode.OK and any(each.fails for each in self._over_budget()):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     @pytest.hookimpl(optionalhook=True)
@@ -103,9 +116,8 @@ class Costs:
         budgets = self._budgets()
         for name, loops in sorted(self._spent().items(), key=lambda each: -each[1]):
             write(f"{loops:8.0f} loops of {budgets.get(name, 0):5g}  tests/{name}")
-        if self._config.getoption("check_budgets"):
-            for problem in self._problems():
-                write(f"BUDGET {problem}")
+        for over in self._over_budget():
+            write(f"BUDGET {'FAILED' if over.fails else 'WARNING'} {over.message}")
 
     def _spent(self) -> dict[str, float]:
         """Return the loops that each directory took."""
@@ -120,5 +132,8 @@ class Costs:
         budgets: Mapping[str, float] = tomllib.loads(BUDGETS.read_text())[part]
         return budgets
 
-    def _problems(self) -> list[str]:
-        return over_budget(self._spent(), self._budgets()) if self._loops else []
+    def _over_budget(self) -> list[OverBudget]:
+        """Return what is over its budget, if that is asked for and a loop was timed."""
+        if not self._loops or not self._config.getoption("check_budgets"):
+            return []
+        return over_budget(self._spent(), self._budgets())
