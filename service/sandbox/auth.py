@@ -70,9 +70,11 @@ class AuthMiddleware:
             return error_responses.expired(call)
         if self.identity_store.is_region_disabled(caller.account_id, call.region):
             return error_responses.region_disabled(call)
-        if not _is_within_session_policy(call, caller):
+        if denied := _denied_by_session_policy(call, caller):
             resource = _resource_of(environ, call, caller)
-            return error_responses.access_denied(call, caller.arn, session_policy=True, resource=resource)
+            return error_responses.access_denied(
+                call, caller.arn, session_policy=True, action=denied, resource=resource
+            )
         fault = self.fault_injector.fault_response(call, caller)
         if fault is None and (call.service, call.operation) == ("sts", "AssumeRole"):
             return self.identity_store.check_assume_role(call, caller)
@@ -91,11 +93,11 @@ class AuthMiddleware:
         return response
 
 
-def _is_within_session_policy(call: Call, caller: CallerIdentity) -> bool:
-    """Whether the policy of the session allows a call. GetCallerIdentity needs no permission."""
-    if caller.policy is None or (call.service, call.operation) == ("sts", "GetCallerIdentity"):
-        return True
-    return caller.policy.allows(error_responses.action_of(call))
+def _denied_by_session_policy(call: Call, caller: CallerIdentity) -> str | None:
+    """Return an action of a call that the policy of the session does not allow. GetCallerIdentity needs none."""
+    if (policy := caller.policy) is None or (call.service, call.operation) == ("sts", "GetCallerIdentity"):
+        return None
+    return next((action for action in error_responses.actions_of(call) if not policy.allows(action)), None)
 
 
 def _resource_of(environ: Environ, call: Call, caller: CallerIdentity) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http.client import responses
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
@@ -37,6 +38,19 @@ POLICY_OPERATIONS: Final = frozenset({"AddPermission", "GetPolicy", "RemovePermi
 _POLICY: Final = re.compile(r"/2015-03-31/functions/[^/]+/policy(/[^/]+)?/?")
 _POLICY_METHODS: Final = {"POST": "AddPermission", "GET": "GetPolicy", "DELETE": "RemovePermission"}
 _INVOKE: Final = re.compile(r"/2015-03-31/functions/[^/]+/invocations/?")
+# Operations whose IAM action has another name.
+_IAM_ACTIONS: Final = MappingProxyType({("lambda", "Invoke"): "InvokeFunction"})
+# Operations of DynamoDB that have no IAM action of their own.
+_TRANSACTIONS: Final = frozenset({"TransactGetItems", "TransactWriteItems"})
+_TRANSACTION_ACTIONS: Final = MappingProxyType(
+    {
+        "ConditionCheck": "ConditionCheckItem",
+        "Delete": "DeleteItem",
+        "Get": "GetItem",
+        "Put": "PutItem",
+        "Update": "UpdateItem",
+    }
+)
 # JSON version of the services that name the operation in X-Amz-Target.
 _TARGET_JSON: Final = {"dynamodb": "1.0", "events": "1.1"}
 
@@ -55,6 +69,14 @@ class Call(NamedTuple):
     def is_target_json(self) -> bool:
         """Whether the service names the operation in X-Amz-Target."""
         return self.service in _TARGET_JSON
+
+    def iam_actions(self) -> tuple[str, ...]:
+        """Return the IAM actions of the call, without the service: a transaction needs those of what it does."""
+        if self.operation not in _TRANSACTIONS:
+            return (_IAM_ACTIONS.get((self.service, self.operation), self.operation),)
+        members = json.loads(self.body or b"{}").get("TransactItems", ())
+        named = {_TRANSACTION_ACTIONS[name] for each in members for name in each if name in _TRANSACTION_ACTIONS}
+        return tuple(sorted(named))
 
     def tables(self) -> frozenset[str]:
         """Return the names of the tables that a call to DynamoDB reads or writes."""

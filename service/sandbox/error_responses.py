@@ -10,7 +10,7 @@ from service.sandbox.aws_protocols import Call, Response, error_response, json_r
 
 __all__ = [
     "access_denied",
-    "action_of",
+    "actions_of",
     "assume_role_denied",
     "expired",
     "malformed_policy",
@@ -31,8 +31,6 @@ _Table = Mapping[str, _ErrorFormat]
 _INVALID_TOKEN_MESSAGE: Final = "The security token included in the request is invalid"  # noqa: S105  (a message, not a token)
 _EXPIRED_TOKEN_MESSAGE: Final = "The security token included in the request is expired"  # noqa: S105  (a message, not a token)
 
-# Operations whose IAM action has another name.
-_IAM_ACTIONS: Final = MappingProxyType({("lambda", "Invoke"): "InvokeFunction"})
 # By service; "target", "query" and "json" apply to all other services of those protocols.
 _DENIED: Final[_Table] = MappingProxyType(
     {
@@ -66,9 +64,9 @@ def _error_format(table: _Table, call: Call) -> _ErrorFormat:
     return table.get(call.service) or table["query" if call.form else "json"]
 
 
-def action_of(call: Call) -> str:
-    """Return the IAM action of a call."""
-    return f"{call.service}:{_IAM_ACTIONS.get((call.service, call.operation), call.operation)}"
+def actions_of(call: Call) -> tuple[str, ...]:
+    """Return the IAM actions of a call, as a policy names them."""
+    return tuple(f"{call.service}:{action}" for action in call.iam_actions())
 
 
 def access_denied(
@@ -78,11 +76,13 @@ def access_denied(
     scp: bool = False,
     session_policy: bool = False,
     message: str | None = None,
+    action: str | None = None,
     resource: str = "*",
 ) -> Response:
     """Access denied, for lack of an IAM permission, by a service control policy or by the policy of the session."""
     error_format = _error_format(_DENIED, call)
-    action, kind = action_of(call), "session" if session_policy else "identity-based"
+    action = action or next(iter(actions_of(call)), f"{call.service}:{call.operation}")
+    kind = "session" if session_policy else "identity-based"
     reason = (
         "with an explicit deny in a service control policy"
         if scp

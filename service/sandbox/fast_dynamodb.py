@@ -23,6 +23,8 @@ from moto.dynamodb.models.table import RESULT_SIZE_LIMIT, Table
 from moto.dynamodb.models.utilities import dynamo_to_dict
 from moto.dynamodb.responses import DynamoHandler
 
+from service.sandbox.transactions import CompletedTransactions, FastBackend, check_request
+
 __all__ = ["FastTable", "register_fast_dynamodb", "use_fast_queries"]
 
 _ITEM_READ_OPERATIONS: Final = frozenset({"GetItem", "BatchGetItem", "Query", "Scan"})
@@ -32,6 +34,7 @@ _HEADERS: Final = {"Content-Type": "application/x-amz-json-1.0"}
 
 
 _request_lock: Final = threading.RLock()
+_completed_transactions: Final = CompletedTransactions()
 
 
 class FastDynamoHandler(DynamoHandler):
@@ -59,6 +62,15 @@ class FastDynamoHandler(DynamoHandler):
         if len(set(keys)) < len(keys):
             raise MockValidationException("Provided list of item keys contains duplicates")
         return super().batch_write_item()
+
+    def transact_write_items(self) -> ActionResult:
+        """Apply a transaction, unless one with its ClientRequestToken was applied within ten minutes."""
+        check_request(self.body["TransactItems"])
+        if not _completed_transactions.has(self.dynamodb_backend, self.body):
+            self.dynamodb_backend.__class__ = FastBackend
+            super().transact_write_items()  # checks the expressions, and calls the backend
+            _completed_transactions.add(self.dynamodb_backend, self.body)
+        return ActionResult({})
 
     def serialized(self, action_result: ActionResult) -> Any:  # noqa: ANN401  (as in moto)
         """Turn a result into status, headers, body."""

@@ -58,7 +58,11 @@ class FaultInjector:
     def _deny(self, call: Call, caller: CallerIdentity) -> Response | None:
         for rule in self.faults.deny:
             if rule.matches(caller.account_id, call):
-                return error_responses.access_denied(call, caller.arn, scp=rule.scp, message=rule.message)
+                named = set(rule.operations or ()) & set(call.iam_actions())
+                action = f"{call.service}:{min(named)}" if named else None
+                return error_responses.access_denied(
+                    call, caller.arn, scp=rule.scp, message=rule.message, action=action
+                )
         return None
 
     def _fail(self, call: Call, caller: CallerIdentity) -> Response | None:

@@ -57,7 +57,10 @@ class Throttle(Strict):
 
 
 class Deny(Strict):
-    """Permanent denial of some operations or a whole service, in one region or in all."""
+    """Permanent denial of some operations or a whole service, in one region or in all.
+
+    A denied PutItem, UpdateItem, DeleteItem or ConditionCheckItem also denies a transaction that does it, as in IAM.
+    """
 
     account_id: AccountId
     region: RegionName | None = None
@@ -77,7 +80,7 @@ class Deny(Strict):
         return (
             (account_id, call.service) == (self.account_id, self.service)
             and self.region in {None, call.region}
-            and (self.operations is None or call.operation in self.operations)
+            and (self.operations is None or not {call.operation, *call.iam_actions()}.isdisjoint(self.operations))
             and (self.table is None or self.table in call.tables())
         )
 
