@@ -17,11 +17,13 @@ Key = tuple[str, ...]
 
 
 class ServiceError(Exception):
-    """Error response of a simulated service."""
+    """Error response of a simulated service; `members` are those beside code and message."""
 
-    def __init__(self, code: str, message: str = "", *, status: int = 400) -> None:
+    def __init__(
+        self, code: str, message: str = "", *, status: int = 400, members: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(f"{code}: {message}")
-        self.code, self.message, self.status = code, message, status
+        self.code, self.message, self.status, self.members = code, message, status, members or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,10 @@ class Keys:
         except KeyError as missing:
             raise ServiceError("ValidationException", f"missing the key {missing}") from None
 
+
+_NO_REASON: Final[Mapping[str, Any]] = {"Code": "None"}
+_ONE_ITEM_TWICE: Final = "Transaction request cannot include multiple operations on one item"
+_TOKEN_LIFETIME_S: Final = 600.0
 
 Listener = Callable[[str, Key, AttributeValues | None, AttributeValues | None], None]
 
@@ -73,7 +79,8 @@ class DynamoDb:
 
     `lag_s`: an eventually consistent read, also of an index, may return data that is so many seconds old.
     `index_as_of`: indexes show the items of that moment until it is None again.
-    `unprocessed`: share of batch entries returned as unprocessed. `page`: maximum items on one page.
+    `unprocessed`: share of batch entries returned as unprocessed, and of transactions cancelled because another
+    writes one of their items. `page`: maximum items on one page.
     """
 
     tables: dict[str, Table]
@@ -82,6 +89,7 @@ class DynamoDb:
     lag_s: float = 0.0
     index_as_of: float | None = None
     unprocessed: float = 0.0
+    completed: dict[str, tuple[float, Any]] = field(default_factory=dict)
     page: int = 1000
     listener: Listener | None = None
 
@@ -144,16 +152,53 @@ class DynamoDb:
         key = table.keys.of(params["Key"])
         current = table.items.get(key)
         self._check(current, params)
-        item = dict(current if current is not None else params["Key"])
-        changed = update(params["UpdateExpression"])(item, _names(params), _values(params))
-        if table.keys.of(item) != key:
-            raise ServiceError("ValidationException", "an update cannot change the key")
+        item, changed = _updated(table, current, params)
         self._change(table, key, item)
         if params.get("ReturnValues") == "UPDATED_NEW":
             return {"Attributes": {name: item[name] for name in changed}}
         if params.get("ReturnValues") == "ALL_NEW":
             return {"Attributes": item}
         return {}
+
+    def _transact_write(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Apply all actions or none; the reasons have the order of the actions."""
+        actions = [entry for each in params["TransactItems"] for entry in each.items()]
+        _check_batch_size(actions, 100)
+        written_at, content = self.completed.get(token := params.get("ClientRequestToken", ""), (self.time(), None))
+        if content is not None and self.time() - written_at < _TOKEN_LIFETIME_S:
+            if content != params["TransactItems"]:
+                raise ServiceError("IdempotentParameterMismatchException", "the token was used with another payload")
+            return {}
+        writes = [(self._table(members["TableName"]), kind, members) for kind, members in actions]
+        keys = [table.keys.of(members["Item" if kind == "Put" else "Key"]) for table, kind, members in writes]
+        if len({(table.name, key) for (table, *_), key in zip(writes, keys, strict=True)}) < len(keys):
+            raise ServiceError("ValidationException", _ONE_ITEM_TWICE)
+        items = [table.items.get(key) for (table, *_), key in zip(writes, keys, strict=True)]
+        reasons = [self._reason(item, members) for item, (*_, members) in zip(items, writes, strict=True)]
+        if self.unprocessed and self.rng.random() < self.unprocessed:
+            conflict = {"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}
+            reasons = [dict[str, Any](_NO_REASON) for _ in reasons]  # its conditions were not looked at
+            reasons[self.rng.randrange(len(reasons))] = conflict
+        if any(each != _NO_REASON for each in reasons):
+            codes = ", ".join(each["Code"] for each in reasons)
+            message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
+            raise ServiceError("TransactionCanceledException", message, members={"CancellationReasons": reasons})
+        after = [_after(table, item, kind, members) for item, (table, kind, members) in zip(items, writes, strict=True)]
+        for (table, kind, _), key, item in zip(writes, keys, after, strict=True):
+            if kind != "ConditionCheck" and (item is not None or key in table.items):
+                self._change(table, key, item)
+        if token:
+            self.completed[token] = self.time(), params["TransactItems"]
+        return {}
+
+    def _reason(self, item: AttributeValues | None, members: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            self._check(item, members)
+        except ServiceError as refused:
+            is_shown = members.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and item
+            shown = {"Item": item} if is_shown else {}
+            return {"Code": "ConditionalCheckFailed", "Message": refused.message, **shown}
+        return dict(_NO_REASON)
 
     def _scan(self, params: Mapping[str, Any]) -> dict[str, Any]:
         table = self._table(params["TableName"])
@@ -224,6 +269,28 @@ class DynamoDb:
         return [each for each in entries if each not in unprocessed], unprocessed
 
 
+def _updated(
+    table: Table, current: AttributeValues | None, params: Mapping[str, Any]
+) -> tuple[AttributeValues, set[str]]:
+    """Return an item as an update leaves it, and the names of the attributes that were set."""
+    item = dict(current if current is not None else params["Key"])
+    changed = update(params["UpdateExpression"])(item, _names(params), _values(params))
+    if table.keys.of(item) != table.keys.of(params["Key"]):
+        raise ServiceError("ValidationException", "an update cannot change the key")
+    return item, changed
+
+
+def _after(
+    table: Table, current: AttributeValues | None, kind: str, members: Mapping[str, Any]
+) -> AttributeValues | None:
+    """Return an item as an action of a transaction leaves it."""
+    if kind == "Put":
+        return _as_stored(members["Item"])
+    if kind == "Update":
+        return _updated(table, current, members)[0]
+    return current if kind == "ConditionCheck" else None
+
+
 def _as_stored(item: Mapping[str, Any]) -> AttributeValues:
     """Return an item as responses show it: the SDK sends bytes as base64, and leaves decoding to the engine."""
     return {
@@ -258,6 +325,7 @@ _OPERATIONS: Final[Mapping[str, Callable[[DynamoDb, Mapping[str, Any]], dict[str
     "Query": DynamoDb._query,
     "BatchGetItem": DynamoDb._batch_get,
     "BatchWriteItem": DynamoDb._batch_write,
+    "TransactWriteItems": DynamoDb._transact_write,
 }
 
 

@@ -46,15 +46,24 @@ class Fault:
     alter: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
 
-def client_error(call: Call, code: str, message: str = "", *, status: int = 400, **headers: str) -> ClientError:
-    """Return the SDK's exception for an error response."""
+def client_error(
+    call: Call,
+    code: str,
+    message: str = "",
+    members: Mapping[str, Any] | None = None,
+    *,
+    status: int = 400,
+    **headers: str,
+) -> ClientError:
+    """Return the SDK's exception for an error response; `members` are those beside code and message."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     meta = {"HTTPStatusCode": status, "HTTPHeaders": named}
-    return ClientError({"Error": {"Code": code, "Message": message}, "ResponseMetadata": meta}, call.operation)
+    response = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": meta, **(members or {})}
+    return ClientError(response, call.operation)
 
 
 def _error(name: str, code: str, message: str = "", *, status: int = 400, **headers: str) -> Fault:
-    return Fault(name, lambda call: client_error(call, code, message, status=status, **headers))
+    return Fault(name, lambda call: client_error(call, code, message, None, status=status, **headers))
 
 
 def _url(call: Call) -> str:

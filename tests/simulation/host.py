@@ -298,7 +298,7 @@ class Host:
         if isinstance(answer, ServiceError):
             self.promises.trace(self.name, call, answer.code)
             self.promises.on_error(self, call, answer.code, is_odd=isinstance(answer, OddError))
-            raise client_error(call, answer.code, answer.message, status=answer.status)
+            raise client_error(call, answer.code, answer.message, answer.members, status=answer.status)
         self.promises.trace(self.name, call, "")
         if fault is not None and fault.alter is not None:
             answer = fault.alter(answer)

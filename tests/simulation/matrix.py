@@ -54,7 +54,7 @@ def _is_drs_page(call: Call, params: Mapping[str, Any]) -> bool:
 
 
 def _is_batch(call: Call, _: Mapping[str, Any]) -> bool:
-    return call.operation.startswith("Batch")
+    return call.operation.startswith(("Batch", "Transact"))
 
 
 def _is_conditional(_: Call, params: Mapping[str, Any]) -> bool:
