@@ -181,7 +181,10 @@ def _write_of(backend: DynamoDBBackend, action: str, members: Mapping[str, Any])
     try:
         keys = backend.get_keys_value(table, members["Item"] if action == "Put" else members["Key"])
     except MockValidationException:
-        return _invalid("The provided key element does not match the schema")
+        if action != "Put":
+            return _invalid("The provided key element does not match the schema")
+        missing = next(name for name in table.table_key_attrs if name not in members["Item"])
+        return _invalid(f"One or more parameter values were invalid: Missing the key {missing} in the item")
     hash_value, range_value = keys
     return _Write(action, members, table, hash_value, range_value, table.get_item(hash_value, range_value))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Self
 
@@ -12,6 +13,7 @@ from moto.dynamodb.models import dynamodb_backends
 
 from service.sandbox.aws_protocols import Application, Environ
 from tests.dynalite.server import Dynalite
+from tests.dynalite.transactions import Answer
 from tests.support.sandbox import EngineSandbox, Names
 
 __all__ = ["DynaliteSandbox"]
@@ -22,7 +24,7 @@ _HOP_BY_HOP: Final = frozenset({"connection", "keep-alive", "transfer-encoding",
 
 
 class DynaliteMiddleware:
-    """WSGI middleware that forwards DynamoDB requests to dynalite and passes on all others."""
+    """WSGI middleware that forwards DynamoDB requests to dynalite, one at a time, and passes on all others."""
 
     def __init__(self, others: Application, dynalite: Dynalite) -> None:
         self._others = others
@@ -35,16 +37,32 @@ class DynaliteMiddleware:
         self._dynalite.calls += 1
         names = {name: "CONTENT_TYPE" if name == "content-type" else _variable(name) for name in _FORWARDED_HEADERS}
         headers = {name: environ[variable] for name, variable in names.items() if variable in environ}
+        body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        with self._dynalite.transactions.lock:
+            version, _, operation = str(headers["x-amz-target"]).rpartition(".")
+            if operation != "TransactWriteItems":
+                status, reason, headers_sent, answer = self._forward(body, headers)
+                start_response(f"{status} {reason}", headers_sent)
+                return [answer]
+
+            def send(operation: str, params: Mapping[str, Any]) -> Answer:
+                target = {"x-amz-target": f"{version}.{operation}"}
+                status, *_, answer = self._forward(json.dumps(params).encode(), {**headers, **target})
+                return Answer(status, json.loads(answer))
+
+            code, members = self._dynalite.transactions.write(json.loads(body), send)
+        start_response(f"{code} {http.client.responses[code]}", [("Content-Type", "application/x-amz-json-1.0")])
+        return [json.dumps(members).encode()]
+
+    def _forward(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, str, list[tuple[str, str]], bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self._dynalite.port, timeout=300)
         try:
-            connection.request("POST", "/", environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])), headers)
+            connection.request("POST", "/", body, dict(headers))
             answer = connection.getresponse()
-            body = answer.read()
+            headers_sent = [pair for pair in answer.getheaders() if pair[0].lower() not in _HOP_BY_HOP]
+            return answer.status, answer.reason, headers_sent, answer.read()
         finally:
             connection.close()
-        headers_sent = [pair for pair in answer.getheaders() if pair[0].lower() not in _HOP_BY_HOP]
-        start_response(f"{answer.status} {answer.reason}", headers_sent)
-        return [body]
 
 
 def _variable(header: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tests.dynalite.transactions import Transactions
 from tests.support import npm
 
 __all__ = ["Dynalite", "installed", "running"]
@@ -19,10 +20,11 @@ _FILES: Final = ("package.json", "package-lock.json", "serve.cjs")
 
 @dataclass(slots=True)
 class Dynalite:
-    """Running dynalite: its port on loopback, and the number of calls forwarded to it."""
+    """Running dynalite: its port on loopback, the number of calls forwarded to it, and its transactions."""
 
     port: int
     calls: int = 0
+    transactions: Transactions = field(default_factory=Transactions)
 
 
 def installed() -> Path:

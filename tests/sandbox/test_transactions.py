@@ -31,9 +31,10 @@ REFUSED: Final = {"Code": "ConditionalCheckFailed", "Message": "The conditional 
 class Topology:
     """The topology table of a sandbox, and transactions that write to it."""
 
-    def __init__(self, sandbox: Sandbox, client: Any) -> None:
+    def __init__(self, environment: Mapping[str, str], client: Any) -> None:
         self.client = client
-        self.name = sandbox.environment()["SOURCE_SERVER_TOPOLOGY_TABLE"]
+        self.environment = environment
+        self.name = environment["SOURCE_SERVER_TOPOLOGY_TABLE"]
 
     def put(self, pk: str, condition: str | None = None, **members: Any) -> dict[str, Any]:
         return {"Put": {"TableName": self.name, "Item": {**key(pk), **members}, **_optional(condition)}}
@@ -80,11 +81,11 @@ def _optional(condition: str | None) -> dict[str, str]:
 
 @pytest.fixture
 def topology(sandbox: Sandbox, client: Client) -> Topology:
-    return Topology(sandbox, client("dynamodb"))
+    return Topology(sandbox.environment(), client("dynamodb"))
 
 
-def test_all_actions_are_applied_in_several_tables(sandbox: Sandbox, topology: Topology) -> None:
-    status = sandbox.environment()["DRS_REGION_STATUS_TABLE"]
+def test_all_actions_are_applied_in_several_tables(topology: Topology) -> None:
+    status = topology.environment["DRS_REGION_STATUS_TABLE"]
     topology.write(*(topology.put(pk, n={"N": "1"}) for pk in ("changed", "deleted", "checked")))
     answer = topology.write(
         topology.put("new", ABSENT, n={"N": "2"}),
@@ -157,13 +158,15 @@ def test_an_item_of_more_than_400_kb_is_a_reason(topology: Topology) -> None:
     assert topology.items() == {}
 
 
-def test_a_key_that_is_none_is_a_reason(topology: Topology) -> None:
-    half = {"Put": {"TableName": topology.name, "Item": {"pk": {"S": "a"}}}}
-    _, _, reasons = topology.refusal(topology.put("b"), half)
-    assert reasons == [
-        NO_REASON,
-        {"Code": "ValidationError", "Message": "The provided key element does not match the schema"},
-    ]
+def test_half_a_key_is_a_reason(topology: Topology) -> None:
+    put = {"Put": {"TableName": topology.name, "Item": {"pk": {"S": "a"}}}}
+    delete = {"Delete": {"TableName": topology.name, "Key": {"pk": {"S": "c"}}}}
+    for action, message in (
+        (put, "One or more parameter values were invalid: Missing the key sk in the item"),
+        (delete, "The provided key element does not match the schema"),
+    ):
+        _, _, reasons = topology.refusal(topology.put("b"), action)
+        assert reasons == [NO_REASON, {"Code": "ValidationError", "Message": message}]
     assert topology.items() == {}
 
 
