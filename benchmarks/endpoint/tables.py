@@ -8,6 +8,7 @@ records of runs. The tag sync's lock is always free, and its memory is computed.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 import orjson
 
-from benchmarks.endpoint.estate import ROLE, Estate, server_id_of, stored_item
+from benchmarks.endpoint.estate import ROLE, Estate, server_arn_of, server_id_of, stored_item
 from service.aws.attribute_values import encode
 from service.models import RegionStatus, Scope, iso, utc_now
 from service.partitions import partition_of
@@ -37,6 +38,7 @@ _ACCOUNT: Final = re.compile(r"\d{12}")
 _SETS: Final = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
 
 Body = Mapping[str, Any]
+_Paths = tuple[tuple[str, ...], ...]
 
 
 class TablesError(ValueError):
@@ -166,21 +168,41 @@ class Tables:
         if (body["TableName"], body.get("IndexName")) != (INVENTORY, "ReplicationRegionIndex"):
             raise TablesError("only two indexes of the inventory are supported here")
         texts = [value["S"] for value in body["ExpressionAttributeValues"].values()]
-        prefixes = [found[1] for text in texts if (found := _PREFIX.fullmatch(text))]
-        [account] = prefixes or [text for text in texts if _ACCOUNT.fullmatch(text)]
+        prefixes = [found[1] for text in texts if (found := _PREFIX.match(text))]
+        [account] = set(prefixes) or [text for text in texts if _ACCOUNT.fullmatch(text)]
         [region] = [text for text in texts if account not in text]
         names = body.get("ExpressionAttributeNames", {})
         projection = filter(None, map(str.strip, body.get("ProjectionExpression", "").split(",")))
         paths = tuple(tuple(names.get(name, name) for name in path.split(".")) for path in projection)
+        if "Limit" in body:
+            return self._render_page(Scope(account, region), paths, body)
         return self._render_cached(Scope(account, region), paths)
 
-    def _render_items(self, scope: Scope, paths: tuple[tuple[str, ...], ...]) -> bytes:
-        full = (encode(stored_item(scope, number, since=self._since)) for number in self._estate.numbers(scope))
-        items = [_projected(item, paths) if paths else item for item in full]
+    def _render_items(self, scope: Scope, paths: _Paths) -> bytes:
+        items = [self._item(scope, number, paths) for number in self._estate.numbers(scope)]
         return orjson.dumps({"Items": items, "Count": len(items)})
 
+    def _render_page(self, scope: Scope, paths: _Paths, body: Body) -> bytes:
+        """Return the items of a range of ARNs, which is what a page of servers is."""
+        numbers = self._estate.numbers(scope)
+        first, last = sorted(value["S"] for value in body["ExpressionAttributeValues"].values() if ":" in value["S"])
+        start = bisect_left(numbers, first, key=lambda number: server_arn_of(scope, number))
+        if "ExclusiveStartKey" in body:
+            after = body["ExclusiveStartKey"]["sourceServerArn"]["S"]
+            start = bisect_right(numbers, after, key=lambda number: server_arn_of(scope, number))
+        end = bisect_right(numbers, last, key=lambda number: server_arn_of(scope, number))
+        shown = numbers[start : min(end, start + body["Limit"])]
+        items = [self._item(scope, number, paths) for number in shown]
+        is_last = start + len(shown) >= end
+        more = {} if is_last else {"LastEvaluatedKey": {"sourceServerArn": {"S": server_arn_of(scope, shown[-1])}}}
+        return orjson.dumps({"Items": items, "Count": len(items), **more})
 
-def _projected(item: Mapping[str, Any], paths: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
+    def _item(self, scope: Scope, number: int, paths: _Paths) -> dict[str, Any]:
+        item = encode(stored_item(scope, number, since=self._since))
+        return _projected(item, paths) if paths else item
+
+
+def _projected(item: Mapping[str, Any], paths: _Paths) -> dict[str, Any]:
     """Return an item with the attributes of some paths, as ProjectionExpression does."""
     result: dict[str, Any] = {}
     for name, *rest in paths:

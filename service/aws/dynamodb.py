@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import anyio
@@ -45,7 +45,8 @@ class TableReader:
         index: str | None = None,
         only: Sequence[str] = (),
         trim: Callable[[Item], Item] | None = None,
-    ) -> AsyncIterator[Item]:
+        page_size: int | None = None,
+    ) -> AsyncGenerator[Item]:
         """Query the table or one of its indexes and yield the items of all pages.
 
         Reads of the table are consistent; DynamoDB offers only eventually consistent reads of a global secondary index.
@@ -56,6 +57,7 @@ class TableReader:
             index: global secondary index, None for the table itself.
             only: attributes to return, those of a map as `map.attribute`; empty for all.
             trim: applied to each item before it is decoded; dropping an attribute here saves the cost of decoding it.
+            page_size: items of a page at most, for who may stop early; None for as many as fit.
 
         Raises:
             AwsError: a page could not be read; the items yielded before are only a part.
@@ -65,6 +67,8 @@ class TableReader:
             "ExpressionAttributeValues": {f":{name}": encode_value(value) for name, value in values.items()},
         }
         params.update({"ConsistentRead": True} if index is None else {"IndexName": index})
+        if page_size is not None:
+            params["Limit"] = page_size
         paths = [path.split(".") for path in only]
         if paths:
             params["ProjectionExpression"] = ",".join(".".join(f"#{name}" for name in path) for path in paths)
@@ -107,7 +111,7 @@ class TableReader:
         trim: Callable[[Item], Item] | None = None,
         *,
         texts: Collection[str] = (),
-    ) -> AsyncIterator[Item]:
+    ) -> AsyncGenerator[Item]:
         """Follow LastEvaluatedKey to the last page: the one pagination loop for Query and Scan.
 
         Args:

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Any, Final
+from contextlib import aclosing
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from service.aws.dynamodb import Item, TableReader
 from service.inventory.server import InstanceFacts
-from service.models import is_account_id
+from service.models import Scope, is_account_id
 from service.partitions import partition_of
 
-__all__ = ["OWNER_ATTRIBUTES", "InventoryReader", "is_json", "is_server", "owner_account", "stored_facts"]
+__all__ = [
+    "OWNER_ATTRIBUTES",
+    "InventoryReader",
+    "ServersPage",
+    "is_json",
+    "is_server",
+    "owner_account",
+    "stored_facts",
+]
 
 OWNER_ATTRIBUTES: Final = ("_queryAccount", "sourceServerArn", "stagingAccountId")
 """Attributes that say whether an item is a server, and whose it is."""
 _REGION_INDEX: Final = "ReplicationRegionIndex"
 _UNUSED: Final = frozenset({"_inventoryMetadata", "_queryRegion", "agentVersion", "arn", "contentHash", "writtenAt"})
 _INITIATION: Final = "dataReplicationInitiation"  # a dozen steps with a status each
+_MAX_KEY_BYTES: Final = 1024  # DynamoDB's limit of a sort key
+
+
+class ServersPage(NamedTuple):
+    """Some servers of a scope, by ARN and staging account, and whether they are its last ones."""
+
+    items: Sequence[Item]
+    is_last: bool
 
 
 class InventoryReader:
@@ -51,14 +68,57 @@ class InventoryReader:
                 servers.setdefault(account_id, []).append(item)
         return servers
 
+    async def page(self, scope: Scope, *, after: tuple[str, str] | None, size: int) -> ServersPage:
+        """Return the next servers of one account in a region. Not more than that is read, whatever there is.
+
+        Args:
+            scope: the account and region.
+            after: ARN and staging account of the server before them; None for the first ones.
+            size: how many; more only where several items have the last one's ARN, whose order is not known.
+
+        Raises:
+            AwsError: the table could not be read.
+        """
+        prefix = _arn_prefix(scope)
+        # "0" follows "/", so that the range ends with the scope. It begins with `after`, whose ARN others may have too.
+        is_within = after is not None and after[0].startswith(prefix) and len(after[0].encode()) <= _MAX_KEY_BYTES
+        pages = self._table.query(
+            "#replicationRegion = :region AND #sourceServerArn BETWEEN :first AND :last",
+            {"region": scope.region, "first": after[0] if after and is_within else prefix, "last": prefix[:-1] + "0"},
+            index=_REGION_INDEX,
+            trim=_trimmed,
+            page_size=size + 1 + is_within,  # one more says whether there are more, and `after` itself may be there
+        )
+        servers: list[Item] = []
+        is_last = True
+        async with aclosing(pages):
+            async for item in pages:
+                if owner_account(item) != scope.account_id or not is_server(item):
+                    continue
+                if after is not None and _range(item) <= after:
+                    continue
+                if len(servers) >= size and item["sourceServerArn"] != servers[-1]["sourceServerArn"]:
+                    is_last = False
+                    break
+                servers.append(item)
+        return ServersPage(sorted(servers, key=_range), is_last)
+
     def _items(self, region: str, accounts: frozenset[str], only: Sequence[str]) -> AsyncIterator[Item]:
         """Query the items of a region. A projection saves no read capacity, but most of the time that reading takes."""
         condition, values = "#replicationRegion = :region", {"region": region}
         if len(accounts) == 1:
             # The ARN of a server contains the account and is the sort key of the index.
             condition += " AND begins_with( #sourceServerArn , :prefix)"
-            values["prefix"] = f"arn:{partition_of(region).name}:drs:{region}:{next(iter(accounts))}:source-server/"
+            values["prefix"] = _arn_prefix(Scope(next(iter(accounts)), region))
         return self._table.query(condition, values, index=_REGION_INDEX, only=only, trim=None if only else _trimmed)
+
+
+def _arn_prefix(scope: Scope) -> str:
+    return f"arn:{partition_of(scope.region).name}:drs:{scope.region}:{scope.account_id}:source-server/"
+
+
+def _range(item: Mapping[str, Any]) -> tuple[str, str]:
+    return item["sourceServerArn"], item["stagingAccountId"]
 
 
 def _trimmed(item: Item) -> Item:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Final
 
 from service.inventory.moving_values import (
@@ -37,6 +38,11 @@ _MAX_STREAM: Final = 64 * 1024 * 1024
 
 # Kinds of values. A value of one of the first three has no bytes of its own.
 _ABSENT, _UNKNOWN, _ZERO_DAYS, _NUMBER, _WITH_FRACTION, _NEGATIVE, _NEGATIVE_WITH_FRACTION = range(7)
+
+_LENGTHS: Final = bytes(tag & _LENGTH_MASK for tag in range(256))
+_KINDS_OF_LAG: Final = frozenset({_ABSENT, _UNKNOWN, _ZERO_DAYS, _NUMBER, _WITH_FRACTION})
+_KINDS_OF_TIME: Final = frozenset({_ABSENT, _UNKNOWN, _NUMBER, _WITH_FRACTION, _NEGATIVE, _NEGATIVE_WITH_FRACTION})
+_KINDS: Final = (_KINDS_OF_LAG, frozenset(range(2 ** (8 - _LENGTH_BITS))), _KINDS_OF_TIME, _KINDS_OF_TIME)
 
 _Tagged = tuple[int, int]
 """The kind of a value, and its number: not negative, at most MAX_NUMBER."""
@@ -66,7 +72,53 @@ def encode_values(values: Mapping[bytes, MovingValues], *, base_s: int) -> bytes
     return written + _CHECKSUM.pack(zlib.crc32(written))
 
 
-def decode_values(written: object) -> dict[bytes, MovingValues] | None:
+class _Decoded(Mapping[bytes, MovingValues]):
+    """Values of servers by short hash, each decoded when it is looked up: a page needs few of thousands.
+
+    Args:
+        keys: the short hashes.
+        stream: a tag per value, by column, then the numbers.
+        base_s: the time that times are relative to, in epoch seconds.
+
+    Raises:
+        _InvalidPartError: the stream is not what `encode_values` writes.
+    """
+
+    def __init__(self, keys: Sequence[bytes], stream: bytes, base_s: int) -> None:
+        count = len(keys)
+        self._rows = dict(zip(keys, range(count), strict=True))
+        self._stream, self._base_s, self._count = stream, base_s, count
+        tags = stream[: count * _COLUMNS]
+        self._ends = list(accumulate(tags.translate(_LENGTHS), initial=len(tags)))
+        if len(tags) != count * _COLUMNS or self._ends[-1] != len(stream):
+            raise _InvalidPartError
+        for column, kinds in enumerate(_KINDS):
+            found = set(tags[column * count : (column + 1) * count])
+            if not kinds.issuperset(tag >> _LENGTH_BITS for tag in found):
+                raise _InvalidPartError
+
+    def __getitem__(self, key: bytes) -> MovingValues:
+        row = self._rows[key]
+        lag, backlog, eta, last_seen = (self._tagged(column * self._count + row) for column in range(_COLUMNS))
+        return MovingValues(
+            lag=_lag(*lag),
+            backlog_bytes=backlog[1] if backlog[0] == _NUMBER else None,
+            eta=_time(*eta, self._base_s),
+            last_seen=_time(*last_seen, self._base_s),
+        )
+
+    def _tagged(self, position: int) -> _Tagged:
+        start, end = self._ends[position : position + 2]
+        return self._stream[position] >> _LENGTH_BITS, int.from_bytes(self._stream[start:end], "big")
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+
+def decode_values(written: object) -> Mapping[bytes, MovingValues] | None:
     """Decode what `encode_values` wrote; None for anything else, damaged bytes included."""
     if not isinstance(written, bytes):
         return None
@@ -76,7 +128,7 @@ def decode_values(written: object) -> dict[bytes, MovingValues] | None:
         return None
 
 
-def _decoded(written: bytes) -> dict[bytes, MovingValues]:
+def _decoded(written: bytes) -> Mapping[bytes, MovingValues]:
     body, checksum = written[: -_CHECKSUM.size], written[-_CHECKSUM.size :]
     if _CHECKSUM.unpack(checksum) != (zlib.crc32(body),):
         raise _InvalidPartError
@@ -85,21 +137,7 @@ def _decoded(written: bytes) -> dict[bytes, MovingValues]:
         raise _InvalidPartError
     start, end = _HEAD.size, _HEAD.size + count * ID_BYTES
     stream = zlib.decompressobj().decompress(body[end:], _MAX_STREAM)
-    keys = [body[at : at + ID_BYTES] for at in range(start, end, ID_BYTES)]
-    rows = zip(*_columns(stream, count), strict=True)
-    return {key: _values(row, base_s) for key, row in zip(keys, rows, strict=True)}
-
-
-def _columns(stream: bytes, count: int) -> list[list[_Tagged]]:
-    tags, at = stream[: count * _COLUMNS], count * _COLUMNS
-    tagged: list[_Tagged] = []
-    for tag in tags:
-        end = at + (tag & _LENGTH_MASK)
-        tagged.append((tag >> _LENGTH_BITS, int.from_bytes(stream[at:end], "big")))
-        at = end
-    if len(tags) != count * _COLUMNS or at != len(stream):
-        raise _InvalidPartError
-    return [tagged[column * count : (column + 1) * count] for column in range(_COLUMNS)]
+    return _Decoded([body[at : at + ID_BYTES] for at in range(start, end, ID_BYTES)], stream, base_s)
 
 
 def _length(number: int) -> int:
@@ -113,16 +151,6 @@ def _tagged(values: MovingValues, base_s: int) -> Sequence[_Tagged]:
         (_ABSENT, 0) if backlog is None else (_NUMBER, backlog),
         _tagged_time(values.eta, base_s),
         _tagged_time(values.last_seen, base_s),
-    )
-
-
-def _values(row: Iterable[_Tagged], base_s: int) -> MovingValues:
-    lag, backlog, eta, last_seen = row
-    return MovingValues(
-        lag=_lag(*lag),
-        backlog_bytes=backlog[1] if backlog[0] == _NUMBER else None,
-        eta=_time(*eta, base_s),
-        last_seen=_time(*last_seen, base_s),
     )
 
 
@@ -145,8 +173,6 @@ def _lag(kind: int, number: int) -> str | None:
         return None
     if kind == _ZERO_DAYS:
         return ZERO_DAYS
-    if kind not in {_NUMBER, _WITH_FRACTION}:
-        raise _InvalidPartError
     return format_duration(number if kind == _WITH_FRACTION else number * 1000)
 
 
@@ -167,9 +193,10 @@ def _time(kind: int, number: int, base_s: int) -> str | None:
         return ""
     if kind == _UNKNOWN:
         return None
-    if kind not in {_NUMBER, _NEGATIVE, _WITH_FRACTION, _NEGATIVE_WITH_FRACTION}:
-        raise _InvalidPartError
     with_fraction = kind in {_WITH_FRACTION, _NEGATIVE_WITH_FRACTION}
     difference = number if with_fraction else number * 1000
     signed = -difference if kind in {_NEGATIVE, _NEGATIVE_WITH_FRACTION} else difference
-    return format_time(base_s * 1000 + signed, with_fraction=with_fraction)
+    try:
+        return format_time(base_s * 1000 + signed, with_fraction=with_fraction)
+    except OverflowError:  # of no year that DRS has told
+        return None

@@ -6,9 +6,10 @@ read one by one: where two scans mix, each server has the values of one of them,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Final
 
 from service.aws.dynamodb import Item
@@ -101,7 +102,7 @@ def values_of(items: Sequence[Mapping[str, Any]]) -> ScopeValues:
 
     A server that two parts hold, which happens while their number changes, has the values of the newer scan.
     """
-    by_key: dict[bytes, tuple[MovingValues, datetime]] = {}
+    parts: list[tuple[datetime, Mapping[bytes, MovingValues]]] = []
     summary: Mapping[str, Any] | None = None
     damaged = 0
     for item in items:
@@ -111,7 +112,24 @@ def values_of(items: Sequence[Mapping[str, Any]]) -> ScopeValues:
             continue
         if isinstance(item.get("summary"), Mapping):
             summary = item["summary"]
-        for key, each in held.items():
-            if key not in by_key or by_key[key][1] < scanned_at:
-                by_key[key] = each, scanned_at
-    return ScopeValues(by_key, summary, damaged)
+        parts.append((scanned_at, held))
+    return ScopeValues(_Newest(parts), summary, damaged)
+
+
+class _Newest(Mapping[bytes, tuple[MovingValues, datetime]]):
+    """The values of each server in the newest part that holds it, and when that part's scan began."""
+
+    def __init__(self, parts: Sequence[tuple[datetime, Mapping[bytes, MovingValues]]]) -> None:
+        self._parts = sorted(parts, key=itemgetter(0), reverse=True)
+
+    def __getitem__(self, key: bytes) -> tuple[MovingValues, datetime]:
+        for scanned_at, held in self._parts:
+            if key in held:
+                return held[key], scanned_at
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter({key for _, held in self._parts for key in held})
+
+    def __len__(self) -> int:
+        return len({key for _, held in self._parts for key in held})

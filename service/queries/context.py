@@ -20,6 +20,7 @@ from service.fanout import fan_out
 from service.models import Call, Now, Problem, Scope
 from service.queries.completeness import Completeness, all_regions, completeness_of
 from service.queries.freshness import StatusView, active_regions, choose_scopes
+from service.queries.page_scopes import WHOLE, PagePlan
 from service.queries.params import ScopesParams
 from service.queries.query_deadline import QueryDeadline
 from service.queries.read_result import NOTHING_READ, ReadResult
@@ -175,11 +176,10 @@ class QueryContextLoader:
         context: QueryContext,
         scopes: tuple[Scope, ...],
         deadline: QueryDeadline,
-        *,
-        beyond: Collection[Scope] = (),
+        plan: PagePlan = WHOLE,
     ) -> ReadResult:
-        """Read scopes: from the inventory where it is fresh, else from DRS; of those beyond the page only the count."""
-        return await self._scopes.read(scopes, context.view, context.access, deadline, beyond=beyond)
+        """Read scopes as far as a page needs them: from the inventory where it is fresh, else from DRS."""
+        return await self._scopes.read(scopes, context.view, context.access, deadline, plan)
 
 
 def _log_choice(

@@ -55,6 +55,11 @@ class ScopeFreshness:
         """Whether the scope is known to have no servers, so that nothing need be read."""
         return self.level is Freshness.FRESH and self.server_count == 0
 
+    @property
+    def stored(self) -> int:
+        """How many servers the inventory should hold at least; zero where that is not known."""
+        return max(0, (self.server_count or 0) - self.unusable)
+
 
 _UNKNOWN: Final = ScopeFreshness(Freshness.UNKNOWN)
 _NEVER_SCANNED: Final = ScopeFreshness(Freshness.STALE)
@@ -155,7 +160,7 @@ def check_items(
         oldest = min((moment for moment in written if moment), default=None)
         return replace(freshness, level=Freshness.FRESH if fresh else Freshness.STALE, last_complete=oldest)
     count = freshness.server_count
-    too_few = len(items) < count - freshness.unusable if count is not None else not items
+    too_few = len(items) < freshness.stored if count is not None else not items
     if freshness.level is Freshness.FRESH and too_few and not freshness.may_be_empty:
         return replace(freshness, level=Freshness.STALE)
     return freshness

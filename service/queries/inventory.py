@@ -14,8 +14,8 @@ from service.models import Now, Scope
 from service.queries.answer import Answer, build_answer
 from service.queries.brief import ServerView
 from service.queries.context import QueryContextLoader
-from service.queries.page_scopes import beyond_page, from_key
-from service.queries.paging import Cursor, item_key, key_of, page_length, servers_after, write_token
+from service.queries.page_scopes import WHOLE, from_key, plan_page, scope_of
+from service.queries.paging import Cursor, Key, item_key, key_of, page_length, servers_after, write_token
 from service.queries.params import InventoryParams
 from service.queries.presenter import present
 from service.queries.query_deadline import QueryDeadline
@@ -43,8 +43,9 @@ class InventoryQuery:
     async def run(self, params: InventoryParams, *, order: Order | None = None) -> Answer:
         """Answer a query within QUERY_DEADLINE_SECONDS, with what could be read by then.
 
-        Without filters, a page reads only the scopes that it reaches; the others are counted. A page after the first
-        reads only from where it continues; `scopes`, `errors` and completeness are of these scopes and regions.
+        Without filters, a page reads only its own servers of the scopes that it reaches; the others are counted. A page
+        after the first reads only from where it continues; `scopes`, `errors` and completeness are of these scopes and
+        regions.
 
         Args:
             params: the query.
@@ -60,19 +61,19 @@ class InventoryQuery:
         regions, scopes = self._context_loader.choose(context, params.scopes, OPERATION)
         last = params.cursor.last if params.cursor else None
         scopes = from_key(scopes, last)
-        beyond: frozenset[Scope] = frozenset()
+        plan = WHOLE
         if params.is_unfiltered and order is None:
-            beyond = beyond_page(
+            plan = plan_page(
                 scopes,
                 context.view,
-                last=last,
+                cursor=params.cursor,
                 needed=params.limit or _MAX_PAGE,
                 now=context.rules.now,
                 fresh_s=self._settings.inventory_fresh_seconds,
             )
-        result = await self._context_loader.read(context, scopes, deadline, beyond=beyond)
+        result = await self._context_loader.read(context, scopes, deadline, plan)
         page = self._page(params, result, order)
-        if beyond and not page["count"]:  # the servers that were counted before the end of the page are all gone
+        if plan and not page["count"]:  # the servers that were counted before the end of the page are all gone
             result = await self._context_loader.read(context, scopes, deadline)
             page = self._page(params, result, order)
         return build_answer(
@@ -99,17 +100,11 @@ class InventoryQuery:
 
     def _plain_page(self, params: InventoryParams, result: ReadResult) -> dict[str, Any]:
         """Build a page without filters: only its own servers are presented, and it ends before what was not read."""
-        counts = Counter(
-            {each.scope: len(each.items) if each.counted is None else each.counted for each in result.results}
-        )
-        end_before = min(
-            ((each.scope.region, each.scope.account_id) for each in result.results if each.counted is not None),
-            default=None,
-        )
+        counts = Counter({each.scope: each.servers for each in result.results})
+        end = next((number for number, each in enumerate(result.results, 1) if each.counted is not None), None)
         reached = [
             (item_key(item), item, each.source is DataSource.STALE)
-            for each in result.results
-            if end_before is None or (each.scope.region, each.scope.account_id) < end_before
+            for each in result.results[:end]
             for item in each.items
         ]
         reached.sort(key=itemgetter(0))
@@ -119,8 +114,9 @@ class InventoryQuery:
             _view(item, self._objectives, is_stale=is_stale)
             for _, item, is_stale in reached[: params.limit or _MAX_PAGE]
         ]
-        end = page_length(views, limit=params.limit)
-        return self._members(params, result, views[:end], counts, has_more=end < len(reached) or end_before is not None)
+        length = page_length(views, limit=params.limit)
+        has_more = length < len(reached) or end is not None
+        return self._members(params, result, views[:length], counts, has_more=has_more)
 
     def _members(
         self,
@@ -141,15 +137,26 @@ class InventoryQuery:
             has_more: another page follows.
         """
         total = params.cursor.total if params.cursor else sum(counts.values())
+        now = self._now()
         page: dict[str, Any] = {
             "servers": [*shown],
             "count": len(shown),
             "totalCount": total,
-            "scopes": [each.as_json(self._now(), servers=counts.get(each.scope, 0)) for each in result.results],
+            "scopes": [each.as_json(now, servers=counts.get(each.scope, 0)) for each in result.results],
         }
         if has_more and shown:
-            page["nextToken"] = write_token(Cursor(key_of(shown[-1]), total), params.digest)
+            last = key_of(shown[-1])
+            cursor = Cursor(last, total, _shown_of_scope(result, last) if params.is_unfiltered else None)
+            page["nextToken"] = write_token(cursor, params.digest)
         return page
+
+
+def _shown_of_scope(result: ReadResult, last: Key) -> int | None:
+    """Return how many servers of its account and region come before a server, itself included; None if not known."""
+    for each in result.results:
+        if each.scope == scope_of(last):
+            return each.skipped + sum(item_key(item) <= last for item in each.items)
+    return None
 
 
 def present_servers(result: ReadResult, objectives: Objectives | None = None) -> list[ServerView]:

@@ -34,7 +34,7 @@ __all__ = [
 MAX_BYTES: Final = 5_000_000
 """Bytes of servers in a page. Lambda refuses a response above 6 MB; the other members need room too."""
 _MAX_TOKEN_CHARACTERS: Final = 4096
-_TOKEN_PARTS: Final = 5
+_TOKEN_PARTS: Final = (5, 6)  # without and with `shown`
 
 
 class Key(NamedTuple):
@@ -47,10 +47,17 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Position after a page: its last server, and the total number of servers that the first page counted."""
+    """Position after a page.
+
+    Args:
+        last: the last server of the page.
+        total: the number of servers that the first page counted.
+        shown: how many servers of the last one's account and region the pages have shown; None if that is not known.
+    """
 
     last: Key
     total: int
+    shown: int | None = None
 
 
 def key_of(server: Mapping[str, Any]) -> Key:
@@ -71,7 +78,8 @@ def digest_of(params: Mapping[str, Any]) -> str:
 
 def write_token(cursor: Cursor, digest: str) -> str:
     """Encode a cursor as the token of the next page: characters A-Z a-z 0-9 - and _."""
-    written = orjson.dumps([digest, cursor.total, *cursor.last])
+    shown = () if cursor.shown is None else (cursor.shown,)
+    written = orjson.dumps([digest, cursor.total, *cursor.last, *shown])
     return base64.urlsafe_b64encode(written).decode().rstrip("=")
 
 
@@ -86,7 +94,8 @@ def read_token(token: str, digest: str) -> Cursor:
         raise _refusal("nextToken is not a token of this query. Fix: send it as the previous page returned it", token)
     if parts[0] != digest:
         raise _refusal("nextToken belongs to another query. Fix: send the same parameters with each page", token)
-    return Cursor(Key(*parts[2:]), parts[1])
+    _, total, region, arn, staging_account, *shown = parts
+    return Cursor(Key(region, arn, staging_account), total, *shown)
 
 
 def _parts(token: str) -> list[Any] | None:
@@ -97,9 +106,13 @@ def _parts(token: str) -> list[Any] | None:
         parts = orjson.loads(raw)
     except (binascii.Error, orjson.JSONDecodeError):
         return None
-    if not isinstance(parts, list) or len(parts) != _TOKEN_PARTS or type(parts[1]) is not int or parts[1] < 0:
+    if not isinstance(parts, list) or len(parts) not in _TOKEN_PARTS:
         return None
-    return parts if all(isinstance(part, str) for part in (parts[0], *parts[2:])) else None
+    digest, total, region, arn, staging_account, *shown = parts
+    are_counts = all(type(number) is int and number >= 0 for number in (total, *shown))
+    return (
+        parts if are_counts and all(isinstance(part, str) for part in (digest, region, arn, staging_account)) else None
+    )
 
 
 def _refusal(message: str, token: str) -> RefusalError:

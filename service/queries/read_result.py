@@ -33,7 +33,8 @@ class ScopeReadResult:
     them, only where DRS was read. `last_complete` is when all servers of the scope were last seen. `status` is the
     region status that the response of DRS stands for. `rejected` are the records that cannot be used. `summary` is that
     of the last complete scan, or of these records; None where there is none. `counted` is the number of servers of a
-    scope that was not read, because the page of the query ends before it; None for one that was read.
+    scope that was not read to its end, because the page of the query ends before that; None for one that was.
+    `skipped` is how many servers are before the items, on earlier pages.
     """
 
     scope: Scope
@@ -46,11 +47,17 @@ class ScopeReadResult:
     status: RegionStatus | None = None
     summary: Mapping[str, Any] | None = None
     counted: int | None = None
+    skipped: int = 0
 
     @property
     def is_complete(self) -> bool:
         """Whether every server of the scope is included, as of `last_complete`."""
         return self.source in {DataSource.INVENTORY, DataSource.DRS} and not self.rejected
+
+    @property
+    def servers(self) -> int:
+        """The number of servers of the scope."""
+        return self.skipped + len(self.items) if self.counted is None else self.counted
 
     def as_json(self, now: datetime, *, servers: int) -> dict[str, Any]:
         """Return the entry of the scope in an answer; `servers` is how many of them match the query."""

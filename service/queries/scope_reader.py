@@ -6,7 +6,7 @@ others, and everything ends by the query's deadline: an account or region that h
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -20,10 +20,11 @@ from service.aws.dynamodb import Item, TableReader
 from service.errors import AwsError, problem_of, unconfirmed_empty
 from service.fanout import fan_out, prefetch
 from service.inventory.posture import Objectives
-from service.inventory.reader import InventoryReader
+from service.inventory.reader import InventoryReader, ServersPage
 from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.freshness import Freshness, ScopeFreshness, StatusView, check_items, freshness_of
 from service.queries.live import to_items
+from service.queries.page_scopes import WHOLE, PagePlan
 from service.queries.query_deadline import QueryDeadline
 from service.queries.read_result import DataSource, ReadResult, Record, ScopeReadResult
 from service.queries.switched_off import settle_switched_off
@@ -37,10 +38,11 @@ _TABLE_READS_AT_ONCE: Final = 16
 
 @dataclass(slots=True)
 class _Inventory:
-    """Inventory items by scope, and the regions whose items could not be read."""
+    """Inventory items by scope, the pages of the scopes that are read in part, and what could not be read."""
 
-    items: dict[Scope, list[Item]] = field(default_factory=dict)
-    unread: dict[str, Problem] = field(default_factory=dict)
+    items: dict[Scope, Sequence[Item]] = field(default_factory=dict)
+    pages: dict[Scope, ServersPage] = field(default_factory=dict)
+    unread: dict[Scope, Problem] = field(default_factory=dict)
 
 
 class ScopeReader:
@@ -57,8 +59,7 @@ class ScopeReader:
         view: StatusView,
         access: AccountAccess,
         deadline: QueryDeadline,
-        *,
-        beyond: Collection[Scope] = (),
+        plan: PagePlan = WHOLE,
     ) -> ReadResult:
         """Read scopes concurrently. A role is assumed only in accounts whose DRS must be read.
 
@@ -67,32 +68,27 @@ class ScopeReader:
             view: region status.
             access: opens the sessions of the accounts.
             deadline: of the query.
-            beyond: those of the scopes that the page of the query does not reach: they are counted, and not read.
+            plan: what the page of the query needs of the scopes.
         """
         fresh_s, now = self._settings.inventory_fresh_seconds, self._now()
         freshness_by_scope = {scope: freshness_of(view, scope, now=now, fresh_s=fresh_s) for scope in scopes}
-        stored_scopes = [scope for scope in scopes if not freshness_by_scope[scope].is_empty and scope not in beyond]
+        stored_scopes = [
+            scope for scope in scopes if not freshness_by_scope[scope].is_empty and scope not in plan.beyond
+        ]
         until = deadline.inventory
         async with prefetch(
             lambda: read_values(self._aws_client, self._settings, stored_scopes, until=until)
         ) as values:
-            inventory = await self._read_inventory(stored_scopes, deadline, {scope.region for scope in beyond})
+            inventory = await self._read_inventory(stored_scopes, deadline, plan)
             moving = await values()
         for scope in stored_scopes:
-            freshness_by_scope[scope] = (
-                check_items(freshness_by_scope[scope], inventory.items.get(scope, ()), now=now, fresh_s=fresh_s)
-                if scope.region not in inventory.unread
-                else replace(freshness_by_scope[scope], level=Freshness.STALE)
-            )
-        results: dict[Scope, ScopeReadResult] = {
-            scope: ScopeReadResult(
-                scope,
-                DataSource.INVENTORY,
-                inventory.items.get(scope, ()),
-                last_complete=freshness.last_complete,
-                rejected=_left_out(scope, freshness),
-                counted=freshness.server_count if scope in beyond else None,
-            )
+            if scope in inventory.unread:
+                freshness_by_scope[scope] = replace(freshness_by_scope[scope], level=Freshness.STALE)
+            elif scope not in inventory.pages:
+                items = inventory.items.get(scope, ())
+                freshness_by_scope[scope] = check_items(freshness_by_scope[scope], items, now=now, fresh_s=fresh_s)
+        results = {
+            scope: _from_inventory(scope, freshness, inventory, plan)
             for scope, freshness in freshness_by_scope.items()
             if freshness.level is Freshness.FRESH
         }
@@ -102,34 +98,36 @@ class ScopeReader:
         seconds = anyio.current_time() - deadline.started_at
         return ReadResult(tuple(moving.overlay(results[scope]) for scope in scopes), tuple(problems), seconds)
 
-    async def _read_inventory(
-        self, scopes: Iterable[Scope], deadline: QueryDeadline, partly_read: Collection[str]
-    ) -> _Inventory:
-        """Read the items of scopes; a region that cannot be read is listed, and not an error.
+    async def _read_inventory(self, scopes: Collection[Scope], deadline: QueryDeadline, plan: PagePlan) -> _Inventory:
+        """Read the items of scopes; one that cannot be read is listed, and not an error.
 
         That is one query per region, and one per account in a region that is read in part.
         """
+        partly_read = {scope.region for scope in (*plan.beyond, *plan.parts)}
         inventory, name = _Inventory(), self._settings.source_server_inventory_table
         accounts: dict[str, set[str]] = {}
         for scope in scopes:
             accounts.setdefault(scope.region, set()).add(scope.account_id)
         if not name:
             unset = Problem("NotConfigured", "SOURCE_SERVER_INVENTORY_TABLE is not set", RegionStatus.ERROR)
-            inventory.unread = dict.fromkeys(accounts, unset)
+            inventory.unread = dict.fromkeys(scopes, unset)
             return inventory
         reader = InventoryReader(TableReader(self._aws_client.hub(), name, self._aws_client.hub_region))
 
         async def read(query: tuple[str, Collection[str]]) -> None:
             region, account_ids = query
+            problem: Problem | None = None
             with anyio.CancelScope(deadline=deadline.inventory) as cancel_scope:
                 try:
-                    by_account = await reader.by_account(region, account_ids)
+                    if not await _read_part(reader, Scope(next(iter(account_ids)), region), plan, inventory):
+                        by_account = await reader.by_account(region, account_ids)
+                        inventory.items |= {Scope(each, region): items for each, items in by_account.items()}
                 except AwsError as error:
-                    inventory.unread[region] = replace(error.problem, region="")
-                else:
-                    inventory.items |= {Scope(account_id, region): items for account_id, items in by_account.items()}
+                    problem = replace(error.problem, region="")
             if cancel_scope.cancelled_caught:
-                inventory.unread[region] = _late(f"the table {name}", "dynamodb", "Query")
+                problem = _late(f"the table {name}", "dynamodb", "Query")
+            if problem is not None:
+                inventory.unread |= {Scope(each, region): problem for each in account_ids}
 
         queries: list[tuple[str, Collection[str]]] = []
         for region, account_ids in accounts.items():
@@ -226,6 +224,35 @@ class ScopeReader:
             status=RegionStatus.ACTIVE,
             summary=live_summary(live.records, Objectives.of(self._settings), as_of=started_at),
         )
+
+
+async def _read_part(reader: InventoryReader, scope: Scope, plan: PagePlan, inventory: _Inventory) -> bool:
+    """Read the part of a scope that a page needs; return False where the whole scope must be read. Raises AwsError.
+
+    That is so for a scope without a part, and for one whose inventory proves to lack servers.
+    """
+    part = plan.parts.get(scope)
+    if part is None:
+        return False
+    page = await reader.page(scope, after=part.after[1:] if part.after else None, size=part.size)
+    if page.is_last and part.shown + len(page.items) < part.stored:
+        return False
+    inventory.items[scope], inventory.pages[scope] = page.items, page
+    return True
+
+
+def _from_inventory(scope: Scope, freshness: ScopeFreshness, inventory: _Inventory, plan: PagePlan) -> ScopeReadResult:
+    page = inventory.pages.get(scope)
+    is_cut = scope in plan.beyond or (page is not None and not page.is_last)
+    return ScopeReadResult(
+        scope,
+        DataSource.INVENTORY,
+        inventory.items.get(scope, ()),
+        last_complete=freshness.last_complete,
+        rejected=_left_out(scope, freshness),
+        counted=freshness.stored if is_cut else None,
+        skipped=plan.parts[scope].shown if page is not None else 0,
+    )
 
 
 def _failed(scope: Scope, problem: Problem) -> ScopeReadResult:

@@ -22,8 +22,8 @@ class ScanRequests:
     """Requests scans of scopes.
 
     A row holds an entry for each account, and its writers exclude each other: a write per scope would cost the square
-    of the number of accounts. So whoever comes while a row is being written waits, and the next write carries the
-    requests of all who wait.
+    of the number of accounts. So a request that comes up during a write waits, and the next write carries all that
+    wait.
 
     Args:
         write: writes the requests of one region.

@@ -380,6 +380,64 @@ async def test_a_page_reads_the_scopes_that_it_reaches_and_counts_the_others(cli
     assert [{name: value for name, value in each.items() if name != "summary"} for each in body["scopes"]] == counted
 
 
+async def pages(client: QueryClient, **given: Any) -> list[dict[str, Any]]:
+    """Return the bodies of all pages of a query."""
+    bodies: list[dict[str, Any]] = []
+    while not bodies or "nextToken" in bodies[-1]:
+        token = {"nextToken": bodies[-1]["nextToken"]} if bodies else {}
+        bodies.append((await client.inventory(**given, **token)).body)
+    return bodies
+
+
+async def test_each_page_of_a_large_scope_reads_only_its_own_servers(
+    client: QueryClient, sandbox: EngineSandbox
+) -> None:
+    given = {"accountId": sandbox.names.a, "region": "us-west-2"}
+    whole = (await client.inventory(**given)).body
+    received = sandbox.received_calls()
+    bodies = await pages(client, **given, limit=2)
+    queries = [call.params for call in received.of("dynamodb", "Query")]
+    servers = [server for body in bodies for server in body["servers"]]
+    assert servers == whole["servers"]
+    assert [body["count"] for body in bodies] == [2, 2, 2]
+    assert [query["Limit"] for query in queries] == [
+        3,
+        4,
+        4,
+    ]  # one more says whether there are more; `after` is read again
+    firsts = [query["ExpressionAttributeValues"][":first"]["S"] for query in queries]
+    assert firsts[1:] == [servers[1]["sourceServerArn"], servers[3]["sourceServerArn"]]
+    for body in bodies:
+        assert (body["complete"], body["totalCount"], body["scopes"]) == (True, 6, whole["scopes"])
+
+
+async def test_a_scope_that_lacks_servers_is_read_from_drs_on_its_last_page(
+    client: QueryClient, sandbox: EngineSandbox
+) -> None:
+    given = {"accountId": sandbox.names.a, "region": "us-west-2"}
+    every = (await client.inventory(**given)).body["servers"]
+    key = {name: every[3][name] for name in ("sourceServerArn", "stagingAccountId")}
+    sandbox.table("SOURCE_SERVER_INVENTORY_TABLE").delete_item(Key=key)
+    bodies = await pages(client, **given, limit=2)
+    assert [body["source"] for body in bodies] == ["inventory_database", "inventory_database", "drs_api"]
+    assert [each["sourceServerArn"] for each in bodies[-1]["servers"]] == [every[5]["sourceServerArn"]]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+async def test_items_with_the_same_arn_are_each_on_one_page(
+    limit: int, client: QueryClient, sandbox: EngineSandbox
+) -> None:
+    given = {"accountId": sandbox.names.a, "region": "us-west-2"}
+    table, first = sandbox.table("SOURCE_SERVER_INVENTORY_TABLE"), (await client.inventory(**given)).body["servers"][0]
+    key = {name: first[name] for name in ("sourceServerArn", "stagingAccountId")}
+    item = table.get_item(Key=key)["Item"]
+    for former in ("000000000001", "999999999999"):
+        table.put_item(Item={**item, "stagingAccountId": former})
+    every = (await client.inventory(**given)).body["servers"]
+    assert len(every) == 8
+    assert [server for body in await pages(client, **given, limit=limit) for server in body["servers"]] == every
+
+
 async def test_servers_that_are_gone_do_not_end_the_pages(client: QueryClient, sandbox: EngineSandbox) -> None:
     """The page counts on those of its first scope, whose inventory is old; DRS then says that they are gone."""
     every = (await client.inventory()).body["servers"]

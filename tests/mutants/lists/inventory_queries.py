@@ -102,7 +102,7 @@ MUTANTS: Final = (
         name="half-an-inventory-is-fresh",
         breaks=("R12.3",),
         file="service/queries/freshness.py",
-        before="too_few = len(items) < count - freshness.unusable if count is not None else not items",
+        before="too_few = len(items) < freshness.stored if count is not None else not items",
         after="too_few = not items",
         tests=("unit/queries/test_freshness.py::test_items_may_make_a_scope_stale",),
     ),
@@ -160,14 +160,12 @@ MUTANTS: Final = (
         breaks=("R12.6",),
         file="service/queries/scope_reader.py",
         before=(
-            "            inventory = await self._read_inventory(stored_scopes, deadline, "
-            "{scope.region for scope in beyond})\n"
+            "            inventory = await self._read_inventory(stored_scopes, deadline, plan)\n"
             "            moving = await values()\n"
         ),
         after=(
             "            moving = await values()\n"
-            "            inventory = await self._read_inventory(stored_scopes, deadline, "
-            "{scope.region for scope in beyond})\n"
+            "            inventory = await self._read_inventory(stored_scopes, deadline, plan)\n"
         ),
         tests=("simulation/test_query_times.py::test_a_fresh_inventory_answers_after_two_rounds_of_table_reads",),
     ),
@@ -186,17 +184,44 @@ MUTANTS: Final = (
         name="page-ends-before-it-is-full",
         breaks=("R12.6",),
         file="service/queries/page_scopes.py",
-        before="        elif scope != first and not beyond:",
-        after="        elif not beyond:",
+        before="shown = cursor.shown if cursor and scope == first else 0",
+        after="shown = (cursor.shown or 0) if cursor and scope == first else 0",
         tests=("unit/queries/test_page_scopes.py::test_pages_together_show_every_server_once_and_in_order",),
     ),
     Mutant(
         name="pages-end-where-servers-are-gone",
         breaks=("R12.6",),
         file="service/queries/inventory.py",
-        before='        if beyond and not page["count"]:',
-        after='        if False and beyond and not page["count"]:',
+        before='        if plan and not page["count"]:',
+        after='        if False and plan and not page["count"]:',
         tests=("queries/test_inventory.py::test_servers_that_are_gone_do_not_end_the_pages",),
+    ),
+    Mutant(
+        name="page-reads-all-of-a-large-scope",
+        breaks=("R12.6",),
+        file="service/queries/page_scopes.py",
+        before="        if is_fresh and freshness.stored > needed:\n",
+        after="        if False:\n",
+        tests=(
+            "unit/queries/test_page_scopes.py::test_every_page_of_a_large_scope_reads_only_its_own_servers",
+            "queries/test_inventory.py::test_each_page_of_a_large_scope_reads_only_its_own_servers",
+        ),
+    ),
+    Mutant(
+        name="page-ends-between-items-with-one-arn",
+        breaks=("R12.6",),
+        file="service/inventory/reader.py",
+        before='if len(servers) >= size and item["sourceServerArn"] != servers[-1]["sourceServerArn"]:',
+        after="if len(servers) >= size:",
+        tests=("unit/inventory/test_reader.py::test_pages_show_every_server_once_and_in_order",),
+    ),
+    Mutant(
+        name="scope-that-lacks-servers-is-paged-to-its-end",
+        breaks=("R12.3",),
+        file="service/queries/scope_reader.py",
+        before="    if page.is_last and part.shown + len(page.items) < part.stored:\n",
+        after="    if False:\n",
+        tests=("queries/test_inventory.py::test_a_scope_that_lacks_servers_is_read_from_drs_on_its_last_page",),
     ),
     Mutant(
         name="query-not-logged",
@@ -250,25 +275,23 @@ MUTANTS: Final = (
         name="inventory-that-fails-ends-the-query",
         breaks=("R12.8",),
         file="service/queries/scope_reader.py",
-        before=(
-            '                    inventory.unread[region] = replace(error.problem, region="")\n                else:'
-        ),
-        after="                    raise\n                else:",
+        before='                    problem = replace(error.problem, region="")\n',
+        after="                    raise\n",
         tests=("queries/test_inventory.py::test_without_an_inventory_table_drs_answers",),
     ),
     Mutant(
         name="inventory-that-fails-looks-empty-and-fresh",
         breaks=("R12.8",),
         file="service/queries/scope_reader.py",
-        before="else replace(freshness_by_scope[scope], level=Freshness.STALE)",
-        after="else freshness_by_scope[scope]",
+        before="freshness_by_scope[scope] = replace(freshness_by_scope[scope], level=Freshness.STALE)\n",
+        after="pass\n",
         tests=("queries/test_inventory.py::test_without_an_inventory_table_drs_answers",),
     ),
     Mutant(
         name="inventory-that-is-not-set-not-told",
         breaks=("R12.8",),
         file="service/queries/scope_reader.py",
-        before="            inventory.unread = dict.fromkeys(accounts, unset)\n",
+        before="            inventory.unread = dict.fromkeys(scopes, unset)\n",
         after="            del unset\n",
         tests=("queries/test_inventory.py::test_without_an_inventory_table_drs_answers",),
     ),

@@ -1,7 +1,8 @@
-"""Scopes beyond a page: never one that the page may reach, and none where a count is missing."""
+"""What a page reads: all that it may show and little more, and everything where a count is missing."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from service.models import RegionStatus, Scope
 from service.queries.freshness import StatusView
-from service.queries.page_scopes import beyond_page, from_key
-from service.queries.paging import Key
+from service.queries.page_scopes import WHOLE, PagePlan, from_key, plan_page
+from service.queries.paging import Cursor, Key
 from service.regions.status_entry import AccountEntry
 from service.regions.status_rows import RegionRow
 
@@ -43,35 +44,70 @@ def server(scope: Scope, number: int) -> Key:
     return Key(scope.region, f"arn:aws:drs:{scope.region}:{scope.account_id}:source-server/s-{number}", "")
 
 
-@given(COUNTS, AGES, st.integers(1, 6))
-def test_pages_together_show_every_server_once_and_in_order(counts: list[int], ages: list[int], limit: int) -> None:
+def read_servers(scopes: Sequence[Scope], plan: PagePlan, stored: Mapping[Scope, int]) -> tuple[list[Key], bool]:
+    """Return the servers that are read for a page, and whether some of the last scope or behind it are not."""
+    servers: list[Key] = []
+    for scope in scopes:
+        if scope in plan.beyond:
+            return servers, True
+        every = [server(scope, number) for number in range(stored[scope])]
+        if scope in plan.parts:
+            part = plan.parts[scope]
+            left = [each for each in every if part.after is None or each > part.after]
+            assert part.stored - part.shown == len(left)
+            servers += left[: part.size]
+            if len(left) > part.size:
+                return servers, True
+        else:
+            servers += every
+    return servers, False
+
+
+@given(COUNTS, AGES, st.integers(1, 6), st.sampled_from(["earlier token", "token"]))
+def test_pages_together_show_every_server_once_and_in_order(
+    counts: list[int], ages: list[int], limit: int, token: str
+) -> None:
     view, stored = view_of(counts, ages), dict(zip(SCOPES, counts, strict=True))
     every = [server(scope, number) for scope in SCOPES for number in range(stored[scope])]
     shown: list[Key] = []
+    cursor: Cursor | None = None
     while True:
-        last = shown[-1] if shown else None
-        scopes = from_key(SCOPES, last)
-        beyond = beyond_page(scopes, view, last=last, needed=limit, now=NOW, fresh_s=FRESH_S)
-        end = min(((each.region, each.account_id) for each in beyond), default=None)
-        reached = [each for each in scopes if end is None or (each.region, each.account_id) < end]
-        servers = [server(scope, number) for scope in reached for number in range(stored[scope])]
-        following = [each for each in servers if last is None or each > last]
+        scopes = from_key(SCOPES, cursor.last if cursor else None)
+        plan = plan_page(scopes, view, cursor=cursor, needed=limit, now=NOW, fresh_s=FRESH_S)
+        servers, is_cut = read_servers(scopes, plan, stored)
+        following = [each for each in servers if cursor is None or each > cursor.last]
         shown += following[:limit]
-        if len(following) <= limit and not beyond:
+        if len(following) <= limit and not is_cut:
             break
         assert following  # a page with a token has servers
+        last = shown[-1]
+        of_scope = sum(each.arn.split(":")[3:5] == last.arn.split(":")[3:5] for each in shown)
+        cursor = Cursor(last, len(every), of_scope if token == "token" else None)
     assert shown == every
 
 
 @given(COUNTS, st.integers(1, 6))
 def test_most_of_a_fresh_estate_is_not_read(counts: list[int], limit: int) -> None:
-    view = view_of(counts, [60] * len(SCOPES))
-    beyond = beyond_page(SCOPES, view, last=None, needed=limit, now=NOW, fresh_s=FRESH_S)
-    read = [count for scope, count in zip(SCOPES, counts, strict=True) if scope not in beyond]
-    assert sum(read) <= limit + 5  # the scope in which the page ends has five servers at most
+    view, stored = view_of(counts, [60] * len(SCOPES)), dict(zip(SCOPES, counts, strict=True))
+    plan = plan_page(SCOPES, view, cursor=None, needed=limit, now=NOW, fresh_s=FRESH_S)
+    assert len(read_servers(SCOPES, plan, stored)[0]) <= 2 * limit
+
+
+@given(st.integers(0, 99), st.integers(1, 6))
+def test_every_page_of_a_large_scope_reads_only_its_own_servers(shown: int, limit: int) -> None:
+    view = view_of([100, 0, 0, 0, 0, 0], [60] * len(SCOPES))
+    cursor = Cursor(server(SCOPES[0], shown), 100, shown) if shown else None
+    plan = plan_page(SCOPES, view, cursor=cursor, needed=limit, now=NOW, fresh_s=FRESH_S)
+    (part,) = plan.parts.values()
+    assert (part.size, part.stored, part.shown, part.after) == (limit, 100, shown, cursor.last if cursor else None)
+
+
+def test_a_stale_scope_is_read_whole() -> None:
+    plan = plan_page(SCOPES, view_of([100] * 6, [4000] * 6), cursor=None, needed=1, now=NOW, fresh_s=FRESH_S)
+    assert not plan
 
 
 def test_without_a_count_everything_is_read() -> None:
     view = StatusView((RegionRow("eu-west-1", server_count=9, accounts={}),))
-    assert beyond_page(SCOPES, view, last=None, needed=1, now=NOW, fresh_s=FRESH_S) == frozenset()
-    assert beyond_page(SCOPES, StatusView(()), last=None, needed=1, now=NOW, fresh_s=FRESH_S) == frozenset()
+    assert plan_page(SCOPES, view, cursor=None, needed=1, now=NOW, fresh_s=FRESH_S) == WHOLE
+    assert plan_page(SCOPES, StatusView(()), cursor=None, needed=1, now=NOW, fresh_s=FRESH_S) == WHOLE

@@ -66,9 +66,9 @@ def test_limits_beyond_the_end_are_the_end() -> None:
     assert page_length([server(("r", "a", "1"))], limit=3) == 1
 
 
-@given(KEYS, st.integers(0, 10**6))
-def test_tokens_come_back_as_they_were(key: tuple[str, str, str], total: int) -> None:
-    cursor = Cursor(Key(*key), total)
+@given(KEYS, st.integers(0, 10**6), st.none() | st.integers(0, 10**6))
+def test_tokens_come_back_as_they_were(key: tuple[str, str, str], total: int, shown: int | None) -> None:
+    cursor = Cursor(Key(*key), total, shown)
     token = write_token(cursor, "digest")
     assert set(token) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
     assert read_token(token, "digest") == cursor
@@ -96,6 +96,9 @@ def packed(value: object) -> str:
         packed(["digest", "1", "r", "arn", "1"]),
         packed(["digest", 1, None, "arn", "1"]),
         packed([["digest"], 1, "r", "arn", "1"]),
+        packed(["digest", 1, "r", "arn", "1", -1]),
+        packed(["digest", 1, "r", "arn", "1", "1"]),
+        packed(["digest", 1, "r", "arn", "1", 1, 1]),
         base64.urlsafe_b64encode(b"\xff\xfe").decode(),
     ],
 )
