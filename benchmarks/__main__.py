@@ -15,7 +15,8 @@ from benchmarks import page, table
 from benchmarks.aws_process import AwsProcessError
 from benchmarks.cost import monthly_costs
 from benchmarks.runner import Result, play
-from benchmarks.scenarios import SCENARIOS, Scenario
+from benchmarks.runs import Scenario
+from benchmarks.scenarios import SCENARIOS
 from benchmarks.short import SHORT
 from benchmarks.targets import Evaluation, evaluate, load
 
@@ -23,12 +24,15 @@ from benchmarks.targets import Evaluation, evaluate, load
 def _parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = [scenario.name for scenario in SCENARIOS]
+    usual = [scenario.name for scenario in SCENARIOS if not scenario.on_request]
+    long = [scenario.name for scenario in SCENARIOS if scenario.on_request]
     short = [scenario.name for scenario in SHORT]
     parser.add_argument(
         "scenarios",
         nargs="*",
         metavar="SCENARIO",
-        help=f"which to run; default: all of {', '.join(names)}; with --short: {', '.join(short)}",
+        help=f"which to run; default: all of {', '.join(usual)}; with --short: {', '.join(short)}; only when named: "
+        f"{', '.join(long)}",
     )
     parser.add_argument(
         "--short", action="store_true", help="the short form of every change: calls, ratios, ceilings in loops"
@@ -64,7 +68,9 @@ def main(words: Sequence[str] | None = None) -> int:
     options = _parse(words)
     machine, results, evaluations = _machine(), list[Result](), list[Evaluation]()
     scenarios = [
-        each for each in (SHORT if options.short else SCENARIOS) if each.name in (options.scenarios or [each.name])
+        each
+        for each in (SHORT if options.short else SCENARIOS)
+        if (each.name in options.scenarios if options.scenarios else not each.on_request)
     ]
     try:
         for scenario in scenarios:

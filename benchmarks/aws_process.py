@@ -106,7 +106,7 @@ def _words(fleet: Fleet | Estate, folder: Path) -> list[str]:
         tls = ["--tls", str(folder / "authority.pem")] if fleet.tls else []
         dark = ["--dark", fleet.dark] if fleet.dark else []
         in_use = ["--in-use", *fleet.regions_in_use] if fleet.regions_in_use else []
-        flags = [f"--{name}" for name in ("known", "staging", "synced") if getattr(fleet, name)]
+        flags = [f"--{name}" for name in ("known", "staging", "synced", "new") if getattr(fleet, name)]
         return [sys.executable, "-m", "benchmarks.endpoint", *size, *tls, *dark, *flags, *in_use]
     path = folder / "fleet.json"
     path.write_text(json.dumps(fleet), encoding="utf-8")

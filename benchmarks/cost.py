@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from benchmarks.runner import Result
+from benchmarks.runs import Scenario
 from benchmarks.scale.model import monthly_dollars
-from benchmarks.scenarios import Scenario
 
 __all__ = ["monthly_costs"]
 

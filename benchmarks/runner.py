@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.aws_process import COMMAND, AwsProcess, AwsProcessError, opened
 from benchmarks.calibration import LoopTime, time_loop
-from benchmarks.scenarios import Run, Scenario
+from benchmarks.runs import Run, Scenario
 
 __all__ = ["Result", "percentile", "play"]
 
@@ -53,7 +53,8 @@ class Result:
 
         work_s, work_cpu_s and p95_s measure the work; best_s and best_cpu_s are its minimum, because other load on the
         machine only adds time; start_s the rest of the process, wall_s, cpu_s and peak_mb the
-        whole process; <service>_calls counts calls; any other name is a number that the contestant reported.
+        whole process; <service>_calls counts calls; any other name is a number that the contestant reported, or
+        <figure>_per_<figure>.
 
         Raises:
             KeyError: there is no such figure.
@@ -73,6 +74,9 @@ class Result:
         if name.endswith("_calls"):
             service = name.removesuffix("_calls")
             return sum(count for call, count in self.calls.items() if call.split(":")[0] == service)
+        of, per, other = name.partition("_per_")
+        if per and name not in self.facts:
+            return self.figure(of) / self.figure(other)
         return float(self.facts[name])
 
     def as_json(self) -> dict[str, Any]:

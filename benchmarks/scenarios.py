@@ -3,64 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 
 from benchmarks.endpoint.estate import Estate
-from benchmarks.fleets import Fleet, inventory_fleet, staging_fleet, tags_fleet, typical_fleet
+from benchmarks.fleets import inventory_fleet, staging_fleet, tags_fleet, typical_fleet
+from benchmarks.runs import LATENCY, LATENCY_MS, Run, Scenario, beside_floor, first_sync, process_cost
 from benchmarks.scale.model import Estate as Size
 
-__all__ = ["SCENARIOS", "Run", "Scenario"]
-
-# DRS's latency is not published; the targets are stated for 80 ms. The others are typical within one region.
-_LATENCY_MS: Final = MappingProxyType({"drs": 80, "sts": 30, "ec2": 40, "dynamodb": 5})
-_LATENCY: Final = MappingProxyType({"latency_ms": dict(_LATENCY_MS)})
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One contestant at one job.
-
-    Attributes:
-        name: name of the result.
-        contestant: module in `benchmarks.contestants`.
-        job: argument of the contestant: a command, an operation or a job.
-        fresh: start a new simulated AWS instead of using the one of the previous run.
-        options: further options of the contestant, by long name.
-        fleet: replaces the scenario's fleet, in a new simulated AWS.
-    """
-
-    name: str
-    contestant: str
-    job: str
-    fresh: bool = False
-    options: Mapping[str, int] = field(default_factory=dict)
-    fleet: Fleet | Estate | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """One scenario.
-
-    Attributes:
-        name: for the command line and the thresholds.
-        title: one line for the report.
-        fleet, quick_fleet: the fleet, and a small one for a test run.
-        prepare: commands of drs-sync that run first, without faults and unmeasured.
-        runs: the runs, in order.
-        faults: faults of the sandbox during the runs.
-        size: the same fleet as the cost model has it; inventory syncs are then priced (benchmarks/cost.py).
-    """
-
-    name: str
-    title: str
-    fleet: Fleet | Estate
-    quick_fleet: Fleet | Estate
-    runs: tuple[Run, ...]
-    prepare: tuple[str, ...] = ("sync inventory",)
-    faults: Mapping[str, Any] = field(default_factory=lambda: _LATENCY)
-    size: Size | None = None
+__all__ = ["SCENARIOS"]
 
 
 def _five_regions(name: str, faults: Mapping[str, Any], words: str) -> Scenario:
@@ -194,8 +145,7 @@ SCENARIOS: Final = (
             Run("second", "drs_sync", "sync inventory"),  # captures the topology of 50 more servers in each scope
             Run("again", "drs_sync", "sync inventory"),
             Run("full_scan", "drs_sync", "sync inventory --full-scan"),
-            Run("warm", "drs_sync_job", "inventory", options={"times": 7}),
-            Run("floor", "floor", "inventory", options={"times": 7}),
+            *beside_floor(times=7),
             Run("floor_once", "floor", "inventory"),
             Run("reference", "sequential", "inventory", fresh=True),
             Run("threads", "threads", "inventory", fresh=True),
@@ -208,10 +158,26 @@ SCENARIOS: Final = (
         "the same sync in its steady state on an endpoint that shares no code with moto",
         Estate(targets=2, regions=3, servers=100),
         Estate(targets=2, regions=2, servers=3),
-        (
-            Run("warm", "drs_sync_job", "inventory", options={"times": 7}),
-            Run("floor", "floor", "inventory", options={"times": 7}),
-        ),
+        beside_floor(times=7),
+    ),
+    Scenario(
+        "first_sync",
+        "the first inventory sync of 600 and 6,000 servers in 6 and 60 scopes of three active regions, beside a floor "
+        "that makes the same DRS calls under the same limits; the endpoint of elsewhere",
+        Estate(targets=2, regions=3, servers=100, new=True),
+        Estate(targets=1, regions=2, servers=3, new=True),
+        first_sync(Estate(2, 3, 100, new=True), Estate(20, 3, 100, new=True)),
+        prepare=(),
+    ),
+    Scenario(
+        "first_sync_large",
+        "the same for 100,000 servers in 500 scopes, without latency",
+        Estate(targets=100, regions=5, servers=200, new=True),
+        Estate(targets=1, regions=2, servers=3, new=True),
+        first_sync(Estate(100, 5, 200, new=True)),
+        prepare=(),
+        faults=MappingProxyType({}),
+        on_request=True,
     ),
     Scenario(
         "large",
@@ -239,22 +205,20 @@ SCENARIOS: Final = (
     ),
     _at_size(),
     _dark_region(16, 48, 500),
-    _five_regions("slow", {"latency_ms": {**_LATENCY_MS, "drs": 300}}, "each DRS call takes 300 ms"),
+    _five_regions("slow", {"latency_ms": {**LATENCY_MS, "drs": 300}}, "each DRS call takes 300 ms"),
     _five_regions(
         "throttled",
-        {"latency_ms": dict(_LATENCY_MS), "throttle": {"requests_per_second": 5}},
+        {"latency_ms": dict(LATENCY_MS), "throttle": {"requests_per_second": 5}},
         "DRS takes 80 ms, and 5 calls a second for each account and region",
     ),
-    _five_regions("five_regions", _LATENCY, "each DRS call takes 80 ms"),
+    _five_regions("five_regions", LATENCY, "each DRS call takes 80 ms"),
     Scenario(
         "process",
         "cost of a process before and around its work",
         inventory_fleet(targets=5, regions=2, servers=2),
         inventory_fleet(targets=5, regions=2, servers=2),
         (
-            Run("command", "process", "command", options={"times": 5}),
-            Run("imports", "process", "imports", options={"times": 5}),
-            Run("first_requests", "process", "first_requests", options={"times": 5}),
+            *process_cost(times=5),
             Run("invocation", "process", "invocation", options={"times": 40}),
             Run("first_calls", "process", "first_calls", fleet=Estate(targets=5, regions=2, servers=2, tls=True)),
         ),

@@ -11,8 +11,8 @@ from typing import Final
 
 from benchmarks.endpoint.estate import Estate
 from benchmarks.fleets import inventory_fleet, typical_fleet
+from benchmarks.runs import Run, Scenario, beside_floor, first_sync, process_cost
 from benchmarks.scale.model import Estate as Size
-from benchmarks.scenarios import Run, Scenario
 
 __all__ = ["SHORT"]
 
@@ -41,8 +41,7 @@ SHORT: Final = (
         Estate(targets=1, regions=3, servers=200),
         Estate(targets=1, regions=1, servers=3),
         (
-            Run("warm", "drs_sync_job", "inventory", options={"times": 5}),
-            Run("floor", "floor", "inventory", options={"times": 5}),
+            *beside_floor(times=5),
             Run("full_scan", "drs_sync_job", "inventory", options={"times": 3, "full-scan": 1}),
             Run("query", "drs_sync_query", "get_source_server_inventory", options={"times": 5, "limit": 500}),
             Run("region_status", "drs_sync_query", "region_status", options={"times": 20}),
@@ -50,15 +49,19 @@ SHORT: Final = (
         size=Size(accounts=1, regions=3, servers=200),
     ),
     Scenario(
+        "short_first",
+        "the first inventory sync of 600 servers in three active regions, beside its floor; the endpoint of elsewhere",
+        Estate(targets=1, regions=3, servers=200, new=True),
+        Estate(targets=1, regions=1, servers=3, new=True),
+        first_sync(Estate(1, 3, 200, new=True)),
+        prepare=(),
+    ),
+    Scenario(
         "short_process",
         "cost of a process before and around its work",
         inventory_fleet(targets=2, regions=1, servers=2),
         inventory_fleet(targets=1, regions=1, servers=1),
-        (
-            Run("command", "process", "command", options={"times": 3}),
-            Run("imports", "process", "imports", options={"times": 3}),
-            Run("first_requests", "process", "first_requests", options={"times": 3}),
-        ),
+        process_cost(times=3),
         faults=MappingProxyType({}),
     ),
 )

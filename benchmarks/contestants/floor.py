@@ -25,9 +25,9 @@ from botocore.credentials import Credentials
 from benchmarks.contestants.signed_client import SignedClient
 from service.regions.status_codec import unpack
 
-__all__ = ["Scope", "active_scopes", "instance_tags"]
+__all__ = ["BATCH", "Scope", "active_scopes", "digest_of", "instance_tags", "inventory_item", "origin_tags", "typed"]
 
-_BATCH: Final = 25  # maximum of BatchWriteItem
+BATCH: Final = 25  # maximum of BatchWriteItem
 
 
 class Scope(NamedTuple):
@@ -37,7 +37,7 @@ class Scope(NamedTuple):
     region: str
 
 
-def _typed(value: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def typed(value: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """Return a JSON value as a DynamoDB attribute value."""
     match value:
         case None:
@@ -49,9 +49,9 @@ def _typed(value: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         case int() | float():
             return {"N": str(value)}
         case dict():
-            return {"M": {name: _typed(member) for name, member in value.items()}}
+            return {"M": {name: typed(member) for name, member in value.items()}}
         case _:
-            return {"L": [_typed(member) for member in value]}
+            return {"L": [typed(member) for member in value]}
 
 
 def instance_tags(answer: bytes) -> dict[str, dict[str, str]]:
@@ -67,11 +67,13 @@ def instance_tags(answer: bytes) -> dict[str, dict[str, str]]:
     }
 
 
-def _digest(server: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+def digest_of(server: Mapping[str, Any], tags: Mapping[str, str]) -> str:
+    """Return the hash of a server and its instance's tags, by which a change is noticed."""
     return hashlib.blake2b(orjson.dumps([server, tags], option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 
-def _item(server: Mapping[str, Any], scope: Scope, digest: str, tags: Mapping[str, str]) -> dict[str, Any]:
+def inventory_item(server: Mapping[str, Any], scope: Scope, digest: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    """Return the inventory item of a server with its hash and its instance's tags, in DynamoDB's format."""
     extra = {
         "contentHash": digest,
         "sourceTags": tags,
@@ -80,7 +82,7 @@ def _item(server: Mapping[str, Any], scope: Scope, digest: str, tags: Mapping[st
         "sourceAccountId": scope.account,
         "replicationRegion": scope.region,
     }
-    item: dict[str, Any] = _typed({**server, **extra})["M"]
+    item: dict[str, Any] = typed({**server, **extra})["M"]
     return item
 
 
@@ -106,18 +108,10 @@ def _counts(row: Mapping[str, Any]) -> dict[str, int]:
     return mapped | {account_id: entry.get("serverCount", 0) for account_id, entry in packed.items()}
 
 
-async def _sync(client: SignedClient, scope: Scope, keys: Credentials) -> int:
-    inventory = os.environ["SOURCE_SERVER_INVENTORY_TABLE"]
-    of_scope = {
-        "TableName": inventory,
-        "IndexName": "ReplicationRegionIndex",
-        "KeyConditionExpression": "replicationRegion = :region",
-        "FilterExpression": "#account = :account",
-        "ExpressionAttributeNames": {"#account": "_queryAccount"},
-        "ExpressionAttributeValues": {":region": {"S": scope.region}, ":account": {"S": scope.account}},
-        "ProjectionExpression": "sourceServerArn, contentHash",
-    }
-    servers, stored = await asyncio.gather(client.servers(scope.region, keys), client.table("Query", of_scope))
+async def origin_tags(
+    client: SignedClient, servers: Sequence[Mapping[str, Any]], keys: Credentials
+) -> dict[str, dict[str, str]]:
+    """Read the tags of the instances that servers replicate from, by instance id."""
     by_origin: dict[str, list[str]] = {}
     for server in servers:
         instance_id = server["sourceProperties"]["identificationHints"].get("awsInstanceID")
@@ -134,16 +128,31 @@ async def _sync(client: SignedClient, scope: Scope, keys: Credentials) -> int:
         )
         for region, ids in by_origin.items()
     ]
-    tags = {name: each for answer in await asyncio.gather(*queries) for name, each in instance_tags(answer).items()}
+    return {name: each for answer in await asyncio.gather(*queries) for name, each in instance_tags(answer).items()}
+
+
+async def _sync(client: SignedClient, scope: Scope, keys: Credentials) -> int:
+    inventory = os.environ["SOURCE_SERVER_INVENTORY_TABLE"]
+    of_scope = {
+        "TableName": inventory,
+        "IndexName": "ReplicationRegionIndex",
+        "KeyConditionExpression": "replicationRegion = :region",
+        "FilterExpression": "#account = :account",
+        "ExpressionAttributeNames": {"#account": "_queryAccount"},
+        "ExpressionAttributeValues": {":region": {"S": scope.region}, ":account": {"S": scope.account}},
+        "ProjectionExpression": "sourceServerArn, contentHash",
+    }
+    servers, stored = await asyncio.gather(client.servers(scope.region, keys), client.table("Query", of_scope))
+    tags = await origin_tags(client, servers, keys)
     known = {each["sourceServerArn"]["S"] for each in stored["Items"]}
     items = []
     for server in servers:
         own = tags.get(server["sourceProperties"]["identificationHints"].get("awsInstanceID", ""), {})
-        digest = _digest(server, own)
+        digest = digest_of(server, own)
         # The engine's hash differs from this one, so a server that has an item counts as unchanged.
         if server["arn"] not in known:
-            items.append({"PutRequest": {"Item": _item(server, scope, digest, own)}})
-    batches = [items[at : at + _BATCH] for at in range(0, len(items), _BATCH)]
+            items.append({"PutRequest": {"Item": inventory_item(server, scope, digest, own)}})
+    batches = [items[at : at + BATCH] for at in range(0, len(items), BATCH)]
     await asyncio.gather(*(client.table("BatchWriteItem", {"RequestItems": {inventory: each}}) for each in batches))
     return len(servers)
 

@@ -21,39 +21,11 @@ import aiohttp
 from botocore.credentials import Credentials
 
 from benchmarks.contestants.floor import Scope, active_scopes, instance_tags
-from benchmarks.contestants.signed_client import PAGE, Destination, SignedClient
-from service.aws.rate_limit import RateLimiter, RateSettings, start_rates
-from service.models import Call
-from service.settings import Settings, load_settings
+from benchmarks.contestants.limited_client import LimitedClient
+from benchmarks.contestants.signed_client import PAGE, SignedClient
+from service.settings import load_settings
 
 _EXTENSIBLE: int = 300  # maximum of ListExtensibleSourceServers
-
-
-class _LimitedClient(SignedClient):
-    """The same client under the engine's rate limits."""
-
-    def __init__(self, session: aiohttp.ClientSession, settings: Settings) -> None:
-        super().__init__(session)
-        drs = RateSettings(
-            settings.drs_calls_per_second,
-            settings.drs_burst,
-            settings.drs_calls_at_once,
-            settings.drs_most_calls_per_second,
-        )
-        self._rates = start_rates(drs)
-        self._limiters: dict[Call, RateLimiter] = {}
-
-    async def send(self, destination: Destination, body: bytes, headers: Mapping[str, str]) -> bytes:
-        """Send one request when its rate limit allows it."""
-        call = Call(destination.service, "", destination.keys.access_key, destination.region)
-        if call not in self._limiters:
-            self._limiters[call] = RateLimiter(self._rates[call.service])
-        limiter = self._limiters[call]
-        await limiter.wait(call)
-        async with limiter.slots:
-            answer = await super().send(destination, body, headers)
-        limiter.rate.succeeded()
-        return answer
 
 
 async def _tag(client: SignedClient, scope: Scope, keys: Credentials, _: Mapping[str, Any]) -> int:
@@ -118,7 +90,7 @@ _JOBS: Mapping[str, _Job] = {"tags": _tag, "staging": _extend}
 async def _work(job: str) -> tuple[int, int]:
     settings = load_settings()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=settings.calls_at_once)) as session:
-        client = _LimitedClient(session, settings)
+        client = LimitedClient(session, settings)
         accounts = (await client.table("Scan", {"TableName": os.environ["TARGET_ACCOUNTS_TABLE"]}))["Items"]
         records = {each["accountId"]["S"]: each for each in accounts}
         scopes = await active_scopes(client, accounts)

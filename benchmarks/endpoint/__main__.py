@@ -20,7 +20,7 @@ import orjson
 import trustme
 from aiohttp import web
 
-from benchmarks.endpoint.estate import Estate, instance, server_arn_of
+from benchmarks.endpoint.estate import Estate, instance, replication_configuration, server_arn_of, template
 from benchmarks.endpoint.tables import Tables, TablesError
 from service.models import Scope
 
@@ -114,6 +114,10 @@ class Endpoint:
                     "name": "",
                     "copyPrivateIp": False,
                 }
+            case "GetReplicationConfiguration":
+                answer = replication_configuration(params["sourceServerID"])
+            case "DescribeReplicationConfigurationTemplates":
+                answer = {"items": [template(scope)]}
             case "ListStagingAccounts":
                 staging = [{"accountID": self._estate.staging_account(scope.account_id)}] if self._estate.synced else []
                 answer = {"accounts": staging}
@@ -251,6 +255,7 @@ def main() -> None:
     parser.add_argument("--known", action="store_true", help="region status counts the servers from the start")
     parser.add_argument("--staging", action="store_true", help="each target has a staging account with as many servers")
     parser.add_argument("--synced", action="store_true", help="nothing is left to do for the tag and staging syncs")
+    parser.add_argument("--new", action="store_true", help="nothing was ever synced: the inventory is empty")
     options = parser.parse_args()
     estate = Estate(
         options.targets,
@@ -261,6 +266,7 @@ def main() -> None:
         known=options.known,
         staging=options.staging,
         synced=options.synced,
+        new=options.new,
     )
     asyncio.run(_serve(estate, options.tls))
 

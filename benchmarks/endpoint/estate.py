@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from service.inventory.item import ServerSnapshot, WriteStamp, build_item
@@ -38,6 +39,7 @@ class Estate:
         regions_in_use: the regions of a full scan, instead of all.
         known: region status counts the servers from the start, as after an inventory sync.
         staging: each target has a staging account with as many servers in each region.
+        new: nothing was ever synced: the inventory is empty, and stays so, because writes of it are discarded.
         synced: servers have the tags and launch settings that a tag sync gives them, and servers of staging accounts
             are extended. Otherwise they lack all of it, in every run, because nothing that is written is kept.
     """
@@ -51,6 +53,7 @@ class Estate:
     known: bool = False
     staging: bool = False
     synced: bool = False
+    new: bool = False
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -197,14 +200,52 @@ def instance(instance_id: str) -> dict[str, Any]:
     }
 
 
+_REPLICATION: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "associateDefaultSecurityGroup": True,
+        "autoReplicateNewDisks": False,
+        "bandwidthThrottling": 0,
+        "createPublicIP": False,
+        "dataPlaneRouting": "PRIVATE_IP",
+        "defaultLargeStagingDiskType": "GP3",
+        "ebsEncryption": "DEFAULT",
+        "pitPolicy": [
+            {"enabled": True, "interval": 10, "retentionDuration": 60, "ruleID": 1, "units": "MINUTE"},
+            {"enabled": True, "interval": 1, "retentionDuration": 24, "ruleID": 2, "units": "HOUR"},
+            {"enabled": True, "interval": 1, "retentionDuration": 7, "ruleID": 3, "units": "DAY"},
+        ],
+        "replicationServerInstanceType": "t3.small",
+        "replicationServersSecurityGroupsIDs": [],
+        "stagingAreaSubnetId": "subnet-0000000a",
+        "stagingAreaTags": {"Owner": "payments"},
+        "useDedicatedReplicationServer": False,
+    }
+)
+
+
+def template(scope: Scope) -> dict[str, Any]:
+    """Return the only template of a scope, as in DescribeReplicationConfigurationTemplates."""
+    template_id = f"rct-{scope.account_id}00000"
+    arn = f"arn:aws:drs:{scope.region}:{scope.account_id}:replication-configuration-template/{template_id}"
+    return {"replicationConfigurationTemplateID": template_id, "arn": arn, "tags": {}, **_REPLICATION}
+
+
+def replication_configuration(server_id: str) -> dict[str, Any]:
+    """Return the configuration of a server, as in GetReplicationConfiguration."""
+    disks = [
+        {"deviceName": name, "isBootDisk": name.startswith("/dev/nvme0"), "stagingDiskType": "AUTO", "iops": 0}
+        for name in ("/dev/nvme0n1", "/dev/nvme1n1")
+    ]
+    return {"sourceServerID": server_id, "name": server_id, "replicatedDisks": disks, **_REPLICATION}
+
+
 def stored_item(scope: Scope, number: int, *, since: datetime) -> dict[str, Any]:
     """Return the inventory item of a server as the engine writes it, with complete topology."""
     raw: Mapping[str, Any] = record(scope, number)
     server = parse_server(raw)
     assert isinstance(server, SourceServer)  # noqa: S101 - the record is our own
     facts = instance_facts(instance(server.instance_id or ""))
-    templates = [{"replicationConfigurationTemplateID": f"rct-{scope.account_id}00000"}]
-    topology = capture(server, scope, now=since, templates=templates, legacy={})
+    topology = capture(server, scope, now=since, templates=[template(scope)], legacy={})
     original = {
         **inventory_copy({**topology, "originalReplicationConfiguration": {"stagingAreaSubnetId": "subnet-0000000a"}}),
         "lineageArn": server.lineage,

@@ -36,6 +36,7 @@ _EXTERNAL_ID: Final = "drs-orchestration-cross-account"
 _PREFIX: Final = re.compile(r"arn:aws:drs:[a-z0-9-]+:(\d{12}):source-server/")
 _ACCOUNT: Final = re.compile(r"\d{12}")
 _SETS: Final = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
+_FILLS: Final = re.compile(r"(#\w+)\s*=\s*(?:if_not_exists\(#\w+,)?(:\w+)")
 
 Body = Mapping[str, Any]
 _Paths = tuple[tuple[str, ...], ...]
@@ -139,7 +140,9 @@ class Tables:
         return b"{}"
 
     def _batch_get(self, body: Body) -> bytes:
-        """Return the kept items; the topology of these servers is complete, so none of it is looked for."""
+        """Return the kept items; the topology of these servers is complete, unless all of them are new."""
+        if list(body["RequestItems"]) == [INVENTORY] and self._estate.new:
+            return b'{"Responses":{},"UnprocessedKeys":{}}'
         if list(body["RequestItems"]) != [TOPOLOGY]:
             raise TablesError(f"BatchGetItem of {', '.join(body['RequestItems'])} is not supported here")
         keys = map(_topology_key, body["RequestItems"][TOPOLOGY]["Keys"])
@@ -149,6 +152,8 @@ class Tables:
     def _update(self, body: Body) -> bytes:
         if body["TableName"] == TAGS:
             return b'{"Attributes":{"fence":{"N":"1"}}}'
+        if body["TableName"] == TOPOLOGY and self._estate.new:
+            return self._fill(body)
         if body["TableName"] == STATUS:
             names, values = body.get("ExpressionAttributeNames", {}), body["ExpressionAttributeValues"]
             setting, _, removing = body["UpdateExpression"].removeprefix("SET ").partition(" REMOVE ")
@@ -157,6 +162,16 @@ class Tables:
             for name in filter(None, removing.split(",")):
                 row.pop(names.get(name, name), None)
         return b"{}"
+
+    def _fill(self, body: Body) -> bytes:
+        """Set attributes of a kept item, as the engine completes topology."""
+        names, values = body["ExpressionAttributeNames"], body["ExpressionAttributeValues"]
+        key = _topology_key(body["Key"])
+        item = orjson.loads(self._kept.get(key) or orjson.dumps(body["Key"]))
+        for name, value in _FILLS.findall(body["UpdateExpression"]):
+            item.setdefault(names[name], values[value])
+        self._kept[key] = orjson.dumps(item)
+        return b'{"Attributes":%s}' % self._kept[key]
 
     def _query(self, body: Body) -> bytes:
         if body["TableName"] == TOPOLOGY:
@@ -167,6 +182,8 @@ class Tables:
             return b'{"Items":[]}'  # nothing is left of earlier versions
         if (body["TableName"], body.get("IndexName")) != (INVENTORY, "ReplicationRegionIndex"):
             raise TablesError("only two indexes of the inventory are supported here")
+        if self._estate.new:
+            return b'{"Items":[],"Count":0}'
         texts = [value["S"] for value in body["ExpressionAttributeValues"].values()]
         prefixes = [found[1] for text in texts if (found := _PREFIX.match(text))]
         [account] = set(prefixes) or [text for text in texts if _ACCOUNT.fullmatch(text)]

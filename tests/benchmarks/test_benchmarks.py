@@ -14,14 +14,19 @@ from hypothesis import strategies as st
 from benchmarks import page, table
 from benchmarks.__main__ import main
 from benchmarks.calibration import LoopTime
+from benchmarks.contestants.floor_first import topology_items
 from benchmarks.endpoint.estate import Estate
 from benchmarks.runner import Result, percentile, play
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.short import SHORT
 from benchmarks.targets import Target, evaluate, load
+from service.inventory.server import SourceServer, parse_server
+from service.models import Scope
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import parse_model
 from service.sandbox.fleet_models import Fleet
+from service.topology.keys import topology_key
+from service.topology.lineage import name_items, server_names
 
 pytestmark = pytest.mark.deep
 
@@ -57,6 +62,7 @@ def test_a_percentile_is_a_value_that_enough_values_do_not_exceed(seconds: list[
         ("p95_s", 3.0),  # the first, 9 s, is cold
         ("drs_calls", 7),
         ("sts_calls", 0),
+        ("drs_calls_per_serversExtended", 1.4),
         ("serversExtended", 5),
         ("work_cpu_s", 0.5),
         ("best_s", 1.0),
@@ -193,3 +199,20 @@ def test_the_tag_and_staging_syncs_find_nothing_to_do_in_an_estate_that_is_synce
     assert tags.facts["scopes_scanned"] == staging.facts["scopes_scanned"] == floor.facts["scopes_scanned"] == 4
     assert staging.calls["drs:ListExtensibleSourceServers"] == 5 * 4
     assert "drs:CreateExtendedSourceServer" not in staging.calls
+
+
+@pytest.mark.timeout(120)
+def test_the_floor_of_a_first_sync_makes_the_same_drs_calls_and_writes_the_same_items() -> None:
+    [first_sync] = [each for each in SCENARIOS if each.name == "first_sync"]
+    few = replace(first_sync, runs=first_sync.runs[:2], faults={})
+    ours, floor = play(few, quick=True, progress=lambda _: None)
+    assert ours.facts["serversWritten"] == floor.facts["serversWritten"] == 6
+    of_drs = [{name: n for name, n in each.calls.items() if name.startswith("drs:")} for each in (ours, floor)]
+    assert of_drs[0] == of_drs[1]
+    assert of_drs[0]["drs:GetReplicationConfiguration"] == 6
+    record = Estate(1, 1, 1).record(Scope("200000000000", "us-west-2"), 0)
+    server = parse_server(record)
+    assert isinstance(server, SourceServer)
+    written = name_items(server.lineage, server.arn, server_names(server))
+    keys = {(each["pk"], each["sk"]) for each in written} | {tuple(topology_key(server.arn).values())}
+    assert {(each["pk"], each["sk"]) for each in topology_items(record, [], None)} == keys

@@ -34,6 +34,9 @@ def _result(scenario: str, run: str, figure: str, value: float, **more: Any) -> 
             members["seconds"] = (value,)
         case "work_cpu_s" | "best_cpu_s":
             members["cpu_seconds"] = (value,)
+        case _ if "_calls_per_" in figure:
+            calls, _, fact = figure.partition("_per_")
+            members |= {"calls": {f"{calls.removesuffix('_calls')}:Any": value}, "facts": {fact: 1}}
         case _ if figure.endswith("_calls"):
             members["calls"] = {f"{figure.removesuffix('_calls')}:Any": value}
         case _:
