@@ -36,13 +36,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this suite."""
     parser.addoption("--check-budgets", action="store_true", help="fail when a directory is over tests/budgets.toml")
     parser.addoption("--one-of", type=int, default=1, help="of tests that are one of many, run one of so many")
+    parser.addoption("--one-of-files", type=int, default=1, help="of files with other long tests, run one of so many")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Measure what each test costs, and leave some out if that was asked for."""
     config.pluginmanager.register(Costs(config), "costs")
-    if (one_of := config.getoption("one_of")) > 1:
-        config.pluginmanager.register(Sample(one_of, head()))
+    one_of, one_of_files = config.getoption("one_of"), config.getoption("one_of_files")
+    if max(one_of, one_of_files) > 1:
+        config.pluginmanager.register(Sample(one_of, one_of_files, head()))
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -154,10 +154,9 @@ def test_the_check_command_runs_targets_that_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     steps = re.findall(r"^make (.*)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
     assert steps == [
-        "check",
-        "-j2 deploy-check docs",
+        "-j3 check deploy-check docs",
         "test BUDGETS=--check-budgets",
-        "test-deep BUDGETS=--check-budgets ONE_OF=4",
+        "test-deep BUDGETS=--check-budgets ONE_OF=12 ONE_OF_FILES=3",
         'mutants MUTANTS="--sample 10"',
         "bench-short",
     ]

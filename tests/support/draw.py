@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import random
 import subprocess
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import pytest
 
-__all__ = ["Sample", "draw", "head"]
+__all__ = ["Kind", "Sample", "draw", "head", "left_out"]
 
-_MARK: Final = "one_of_many"
 _ROOT: Final = Path(__file__).parents[2]
 Each = TypeVar("Each")
+Kind = Literal["many", "long", "short"]
 
 
 def draw(among: Sequence[Each], count: int, seed: str) -> list[Each]:
@@ -29,17 +30,41 @@ def head() -> str:
     return subprocess.run(command, cwd=_ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
 
-class Sample:
-    """Pytest plugin that runs one of every so many tests with the mark `one_of_many`, and all others."""
+def left_out(tests: Sequence[tuple[str, Kind]], one_of: int, one_of_files: int, seed: str) -> set[int]:
+    """Return the positions of the tests that do not run: of each file's `many`, and of the files with `long` ones."""
+    many: defaultdict[str, list[int]] = defaultdict(list)
+    long: defaultdict[str, list[int]] = defaultdict(list)
+    for position, (file, kind) in enumerate(tests):
+        if kind != "short":
+            (many if kind == "many" else long)[file].append(position)
+    kept = {each for file, among in many.items() for each in _one_of(one_of, among, seed + file)}
+    kept |= {each for file in _one_of(one_of_files, sorted(long), seed) for each in long[file]}
+    return {each for among in (*many.values(), *long.values()) for each in among} - kept
 
-    def __init__(self, one_of: int, seed: str) -> None:
+
+def _one_of(number: int, among: Sequence[Each], seed: str) -> list[Each]:
+    return draw(among, -(-len(among) // number), seed)
+
+
+class Sample:
+    """Pytest plugin that leaves out some long tests.
+
+    Of the tests of each file with the mark `one_of_many`, one of `one_of` runs. Of the files that have other long tests
+    (`deep`), one of `one_of_files` runs these. Every test that is neither runs.
+    """
+
+    def __init__(self, one_of: int, one_of_files: int, seed: str) -> None:
         self._one_of = one_of
+        self._one_of_files = one_of_files
         self._seed = seed
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        many = [item for item in items if item.get_closest_marker(_MARK)]
-        kept = {id(item) for item in draw(many, -(-len(many) // self._one_of), self._seed)}
-        left = [item for item in many if id(item) not in kept]
-        if left:
-            config.hook.pytest_deselected(items=left)
-            items[:] = [item for item in items if id(item) in kept or not item.get_closest_marker(_MARK)]
+        """Deselect what is not drawn."""
+        tests = [(item.nodeid.partition("::")[0], _kind(item)) for item in items]
+        if left := left_out(tests, self._one_of, self._one_of_files, self._seed):
+            config.hook.pytest_deselected(items=[items[position] for position in sorted(left)])
+            items[:] = [item for position, item in enumerate(items) if position not in left]
+
+
+def _kind(item: pytest.Item) -> Kind:
+    return "many" if item.get_closest_marker("one_of_many") else "long" if item.get_closest_marker("deep") else "short"
