@@ -80,7 +80,8 @@ class DynamoDb:
     `lag_s`: an eventually consistent read, also of an index, may return data that is so many seconds old.
     `index_as_of`: indexes show the items of that moment until it is None again.
     `unprocessed`: share of batch entries returned as unprocessed, and of transactions cancelled because another
-    writes one of their items. `page`: maximum items on one page.
+    writes one of their items. `lost_conditions`: so many of the next conditions are not met. `page`: maximum items on
+    one page.
     """
 
     tables: dict[str, Table]
@@ -89,6 +90,7 @@ class DynamoDb:
     lag_s: float = 0.0
     index_as_of: float | None = None
     unprocessed: float = 0.0
+    lost_conditions: int = 0
     completed: dict[str, tuple[float, Any]] = field(default_factory=dict)
     page: int = 1000
     listener: Listener | None = None
@@ -117,7 +119,11 @@ class DynamoDb:
 
     def _check(self, item: Mapping[str, Any] | None, params: Mapping[str, Any]) -> None:
         text = params.get("ConditionExpression")
-        if text and not condition(text)(item or {}, _names(params), _values(params)):
+        is_met = text is None or condition(text)(item or {}, _names(params), _values(params))
+        if text and self.lost_conditions:
+            self.lost_conditions -= 1
+            is_met = False
+        if not is_met:
             raise ServiceError("ConditionalCheckFailedException", "The conditional request failed")
 
     def _get(self, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,8 @@ def _is_batch(call: Call, _: Mapping[str, Any]) -> bool:
 
 
 def _is_conditional(_: Call, params: Mapping[str, Any]) -> bool:
-    return "ConditionExpression" in params
+    members = [params, *(each for action in params.get("TransactItems", ()) for each in action.values())]
+    return any("ConditionExpression" in each for each in members)
 
 
 def _is_dynamodb(call: Call, _: Mapping[str, Any]) -> bool:
@@ -75,6 +76,10 @@ def _same_page_again(answer: dict[str, Any]) -> dict[str, Any]:
 
 def _unprocessed(host: Host) -> None:
     host.aws.dynamodb.unprocessed = 1.0
+
+
+def _condition_lost(host: Host) -> None:
+    host.aws.dynamodb.lost_conditions = 1
 
 
 def _skewed(host: Host) -> None:
@@ -106,11 +111,7 @@ CELL_FAULTS: Final[Mapping[str, Kind]] = {
     "page 2 fails": Kind(FAULT_KINDS["500"], _is_later_page),
     "token in circles": Kind(Fault("circles", None, alter=_same_page_again), _is_drs_page),
     "unprocessed items": Kind(_unprocessed, _is_batch),
-    "condition lost": Kind(
-        Fault("condition", lambda call: client_error(call, "ConditionalCheckFailedException")),
-        _is_conditional,
-        once=True,
-    ),
+    "condition lost": Kind(_condition_lost, _is_conditional, once=True),
     "table gone": replace(_code("gone", "ResourceNotFoundException"), matches=_is_dynamodb),
     "clock wrong by 10 min": Kind(_skewed, once=True),
     "frozen for 20 min": Kind(_frozen, once=True),
@@ -192,7 +193,7 @@ class Cell(History):
             self.outcome = str(errors.exceptions[0])
         if self.job in _RUNS and self.outcome != "killed" and self.loop.time() - began > _MAX_S:
             self.promises.breaks("a sync ends within its deadline", self.loop.time() - began)
-        self.aws.dynamodb.unprocessed = 0.0
+        self.aws.dynamodb.unprocessed, self.aws.dynamodb.lost_conditions = 0.0, 0
         check_summaries(self.aws, self.promises)
         assert at < 0 or faults.applied, f"there was no call {at} to fail"
         return len(faults.matched)
