@@ -61,7 +61,19 @@ def decode(item: Mapping[str, Any]) -> Item:
         ValueError, TypeError, AttributeError, ArithmeticError, RecursionError: it is no map of values as DynamoDB has
             them, such as a string that is a number, or of an unknown type.
     """
-    return {name: _plain(value) for name, value in item.items()}
+    plain: Item = {}
+    for name, tagged in item.items():
+        ((kind, value),) = tagged.items()
+        # The first three are fast paths: nearly all attributes are such texts, maps and numbers.
+        if kind == "S" and type(value) is str:
+            plain[name] = value
+        elif kind == "M" and type(value) is dict:
+            plain[name] = decode(value)
+        elif kind == "N" and type(value) is str and value.isdecimal():
+            plain[name] = int(value)
+        else:
+            plain[name] = _converted(kind, value)
+    return plain
 
 
 class _UnknownKind:
@@ -70,8 +82,10 @@ class _UnknownKind:
 
 def _plain(tagged: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
     ((kind, value),) = tagged.items()
-    if kind == "S" and type(value) is str:  # the fast path: most attributes are texts
-        return value
+    return _converted(kind, value)
+
+
+def _converted(kind: str, value: Any) -> Any:  # noqa: ANN401 - any JSON value
     expected, convert = _KINDS.get(kind, _UNKNOWN)
     if type(value) is not expected:
         raise ValueError(f"an attribute of the type {kind} is no {expected.__name__}")
@@ -79,7 +93,7 @@ def _plain(tagged: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _number(text: str) -> int | float:
-    if text.isdecimal():  # the fast path: nearly all of our numbers
+    if text.isdecimal():
         return int(text)
     number = Decimal(text)
     if not (number.is_finite() and abs(number.adjusted()) <= _MAX_EXPONENT):

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from service.attributes import as_map
@@ -120,7 +121,12 @@ def duration_ms(text: object) -> int | None:
 
     None when it is no such duration. Years and months are none: their length depends on the calendar.
     """
-    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    return _parsed_duration(text) if isinstance(text, str) else None
+
+
+@lru_cache(maxsize=1024)  # most servers have one of few lags
+def _parsed_duration(text: str) -> int | None:
+    match = _DURATION.fullmatch(text)
     if match is None:
         return None
     weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups()[:5])
@@ -133,6 +139,7 @@ def _fraction_ms(digits: str | None) -> int:
     return int((digits or "")[:3].ljust(3, "0"))
 
 
+@lru_cache(maxsize=1024)
 def format_duration(number: int) -> str:
     """Write milliseconds as an ISO 8601 duration, the larger units first: `P1DT1H`, `PT14M`, `PT9.512S`, `PT0S`."""
     days, rest = divmod(number, _DAY_MS)

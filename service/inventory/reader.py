@@ -68,13 +68,16 @@ class InventoryReader:
                 servers.setdefault(account_id, []).append(item)
         return servers
 
-    async def page(self, scope: Scope, *, after: tuple[str, str] | None, size: int) -> ServersPage:
+    async def page(
+        self, scope: Scope, *, after: tuple[str, str] | None, size: int, only: Sequence[str] = ()
+    ) -> ServersPage:
         """Return the next servers of one account in a region. Not more than that is read, whatever there is.
 
         Args:
             scope: the account and region.
             after: ARN and staging account of the server before them; None for the first ones.
             size: how many; more only where several items have the last one's ARN, whose order is not known.
+            only: as for `by_account`.
 
         Raises:
             AwsError: the table could not be read.
@@ -86,7 +89,8 @@ class InventoryReader:
             "#replicationRegion = :region AND #sourceServerArn BETWEEN :first AND :last",
             {"region": scope.region, "first": after[0] if after and is_within else prefix, "last": prefix[:-1] + "0"},
             index=_REGION_INDEX,
-            trim=_trimmed,
+            only=only,
+            trim=None if only else _trimmed,
             page_size=size + 1 + is_within,  # one more says whether there are more, and `after` itself may be there
         )
         servers: list[Item] = []

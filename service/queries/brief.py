@@ -60,7 +60,7 @@ def brief(item: Mapping[str, Any], objectives: Objectives | None = None) -> Serv
     tags = tags_of(item)
     region = as_str(item.get("replicationRegion"))
     state = as_str(item.get("replicationState")) or as_str(replication.get("dataReplicationState")) or UNKNOWN_STATE
-    view = {
+    view: ServerView = {
         "sourceServerID": as_str(item.get("sourceServerID")) or arn.rpartition("/")[2],
         "sourceServerArn": arn,
         "accountId": owner_account(item),
@@ -78,14 +78,16 @@ def brief(item: Mapping[str, Any], objectives: Objectives | None = None) -> Serv
         "lastLaunchStatus": as_str(item.get("lastLaunchResult")) or as_str(launch.get("status")),
         "lastLaunchTime": as_str(initiated.get("apiCallDateTime")),
     }
-    return view if objectives is None else view | _posture(item, tags, objectives)
+    if objectives is not None:
+        view |= _posture(item, tags, objectives)
+    return view
 
 
 def tags_of(item: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the tags; the flat items of early versions have only those of EC2."""
     all_tags, ec2_tags = item.get("tags"), item.get("sourceTags")
     tags = all_tags if isinstance(all_tags, Mapping) else as_map(ec2_tags)
-    return {name: as_str(value) for name, value in tags.items()}
+    return {name: value if type(value) is str else as_str(value) for name, value in tags.items()}
 
 
 def _posture(item: Mapping[str, Any], tags: Mapping[str, Any], objectives: Objectives) -> ServerView:

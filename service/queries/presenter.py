@@ -13,13 +13,48 @@ from service.attributes import as_list, as_map, as_str
 from service.inventory.moving_values import backlog_bytes
 from service.inventory.posture import Objectives
 from service.inventory.reader import is_json
-from service.queries.brief import ServerView, brief, tags_of
+from service.queries.brief import BRIEF_ATTRIBUTES, ServerView, brief, tags_of
 from service.topology.original import LEGACY_TEMPLATE_ID, ORIGINALS, TEMPLATE_ID
 
-__all__ = ["BACKLOG", "display_state", "present"]
+__all__ = ["BACKLOG", "VIEW_ATTRIBUTES", "display_state", "present"]
 
 BACKLOG: Final = "_backlogBytes"
 """Attribute of an item that was read: the backlog of the last scan, in place of that of its disks."""
+
+VIEW_ATTRIBUTES: Final = (
+    *BRIEF_ATTRIBUTES,
+    "cpuCores",
+    "cpuModel",
+    "dataReplicationInfo.etaDateTime",
+    "dataReplicationInfo.replicatedDisks",
+    "dataReplicationInfo.stagingAvailabilityZone",
+    "disks",
+    "ec2NetworkConfig",
+    "fqdn",
+    "instanceId",
+    "macAddress",
+    "networkConfig.privateIp",
+    "osName",
+    "primaryIp",
+    "ramBytes",
+    "sourceAccountId",
+    "sourceCloudProperties.originAccountID",
+    "sourceCloudProperties.originAvailabilityZone",
+    "sourceCloudProperties.originRegion",
+    "sourceProperties.cpus",
+    "sourceProperties.disks",
+    "sourceProperties.identificationHints.awsInstanceID",
+    "sourceProperties.identificationHints.fqdn",
+    "sourceProperties.networkInterfaces",
+    "sourceProperties.os.fullString",
+    "sourceProperties.ramBytes",
+    "sourceRegion",
+    "topologyComplete",
+    "totalStorageBytes",
+    LEGACY_TEMPLATE_ID,
+    *ORIGINALS,
+)
+"""Attributes of an item that its view is made of; of a map only what is named after the dot."""
 
 _GIB: Final = 1024**3
 _MAX_INTEGER: Final = 2**63  # above the largest integer that orjson writes
@@ -65,7 +100,7 @@ def present(item: Mapping[str, Any], objectives: Objectives | None = None) -> Se
         "backlogBytes": item[BACKLOG] if BACKLOG in item else backlog_bytes(replication.get("replicatedDisks")),
         "etaDateTime": as_str(replication.get("etaDateTime")),
         "replicatedStorageBytes": _sum(
-            as_map(disk).get("replicatedStorageBytes") for disk in as_list(replication.get("replicatedDisks"))
+            [as_map(disk).get("replicatedStorageBytes") for disk in as_list(replication.get("replicatedDisks"))]
         ),
         "hardware": _hardware(properties, item),
         "networkInterfaces": interfaces,
@@ -76,7 +111,8 @@ def present(item: Mapping[str, Any], objectives: Objectives | None = None) -> Se
     }
     if extension_error:
         server["extensionError"] = extension_error
-    return server | _originals(item)
+    server |= _originals(item)
+    return server
 
 
 def _extension_error(item: Mapping[str, Any]) -> str:
@@ -153,9 +189,11 @@ def _network(item: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _number(value: object) -> int:
     """Return a whole number, also one in text, as in the flat items of early versions; else zero."""
+    if type(value) is int:
+        return value if -_MAX_INTEGER < value < _MAX_INTEGER else 0
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 19:  # noqa: PLR2004 - of 2**63
         return int(value)
-    return value if type(value) is int and abs(value) < _MAX_INTEGER else 0
+    return 0
 
 
 def _sum(values: Iterable[object]) -> int:

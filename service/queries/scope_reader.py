@@ -25,6 +25,7 @@ from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.freshness import Freshness, ScopeFreshness, StatusView, check_items, freshness_of
 from service.queries.live import to_items
 from service.queries.page_scopes import WHOLE, PagePlan
+from service.queries.presenter import VIEW_ATTRIBUTES
 from service.queries.query_deadline import QueryDeadline
 from service.queries.read_result import DataSource, ReadResult, Record, ScopeReadResult
 from service.queries.switched_off import settle_switched_off
@@ -120,7 +121,7 @@ class ScopeReader:
             with anyio.CancelScope(deadline=deadline.inventory) as cancel_scope:
                 try:
                     if not await _read_part(reader, Scope(next(iter(account_ids)), region), plan, inventory):
-                        by_account = await reader.by_account(region, account_ids)
+                        by_account = await reader.by_account(region, account_ids, only=VIEW_ATTRIBUTES)
                         inventory.items |= {Scope(each, region): items for each, items in by_account.items()}
                 except AwsError as error:
                     problem = replace(error.problem, region="")
@@ -234,7 +235,8 @@ async def _read_part(reader: InventoryReader, scope: Scope, plan: PagePlan, inve
     part = plan.parts.get(scope)
     if part is None:
         return False
-    page = await reader.page(scope, after=part.after[1:] if part.after else None, size=part.size)
+    after = part.after[1:] if part.after else None
+    page = await reader.page(scope, after=after, size=part.size, only=VIEW_ATTRIBUTES)
     if page.is_last and part.shown + len(page.items) < part.stored:
         return False
     inventory.items[scope], inventory.pages[scope] = page.items, page

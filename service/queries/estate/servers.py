@@ -20,7 +20,7 @@ from service.inventory.posture import Objectives, Posture
 from service.inventory.reader import InventoryReader
 from service.models import Problem, Scope
 from service.queries.brief import BRIEF_ATTRIBUTES, ServerView, brief
-from service.queries.presenter import present
+from service.queries.presenter import VIEW_ATTRIBUTES, present
 from service.queries.read_result import DataSource, ScopeReadResult
 from service.queries.values_overlay import read_values
 from service.regions.scope_state import ScopeState
@@ -95,7 +95,7 @@ class StoredServersQuery:
         async def read(scope: Scope) -> ScopeServers:
             try:
                 found = await reader.by_account(
-                    scope.region, [scope.account_id], only=BRIEF_ATTRIBUTES if in_brief else ()
+                    scope.region, [scope.account_id], only=BRIEF_ATTRIBUTES if in_brief else VIEW_ATTRIBUTES
                 )
             except AwsError as error:
                 return ScopeServers(scope, problem=error.problem)
