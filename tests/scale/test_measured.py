@@ -73,11 +73,19 @@ class WriteUnits:
             for table in self._tables:
                 for request in params["RequestItems"].get(table, ()):
                     self._add(request["PutRequest"]["Item"])
+        elif operation == "TransactWriteItems":
+            self._record_transaction(params["TransactItems"])
         elif params.get("TableName") in self._tables:
             if operation == "PutItem":
                 self._add(params["Item"])
             elif operation == "UpdateItem":
                 self._add(self._stored_item(params["TableName"], params["Key"]))
+
+    def _record_transaction(self, actions: list[Mapping[str, Any]]) -> None:
+        for members in (each for action in actions for each in action.values()):
+            if members["TableName"] in self._tables:
+                item = members.get("Item") or self._stored_item(members["TableName"], members["Key"])
+                self._add(item, per_kb=2)  # prepared and committed; indexes follow once
 
     def _stored_item(self, name: str, key: Mapping[str, Any]) -> Mapping[str, Any]:
         table = dynamodb_backends[self._hub]["us-east-1"].tables[name]
@@ -86,10 +94,10 @@ class WriteUnits:
         attributes: Mapping[str, Any] = item.to_json()["Attributes"]
         return attributes
 
-    def _add(self, item: Mapping[str, Any]) -> None:
+    def _add(self, item: Mapping[str, Any], *, per_kb: int = 1) -> None:
         size = item_size(item)
         kind = "server" if "sourceServerID" in item else item["sk"]["S"].partition("#")[0]
-        self.units[kind] += math.ceil(size / 1024) * (1 + sum(key in item for key in INDEX_KEYS))
+        self.units[kind] += math.ceil(size / 1024) * (per_kb + sum(key in item for key in INDEX_KEYS))
         self.sizes.setdefault(kind, []).append(size)
 
 
