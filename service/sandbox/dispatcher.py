@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
+from moto.core import responses
+from moto.core.utils import method_names_from_class
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from service.sandbox.aws_protocols import Environ, json_response
 
 __all__ = ["Dispatcher"]
+
+
+_method_names: Final = cache(method_names_from_class)
 
 
 class _UnknownServiceError(LookupError):
@@ -21,6 +27,8 @@ class Dispatcher(DomainDispatcherApplication):
 
     def __init__(self) -> None:
         super().__init__(create_backend_app)
+        # moto would look at each attribute of a handler's class on every request.
+        responses.method_names_from_class = _method_names
         self._backends: dict[str, Any] = {}
 
     def get_backend_for_host(self, host: str | None) -> Any:  # noqa: ANN401  (as in moto)

@@ -12,9 +12,11 @@ import threading
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from moto.core.responses import ActionResult
+from moto.core.utils import get_service_model
 from moto.dynamodb import urls
 from moto.dynamodb.exceptions import ItemSizeTooLarge, MockValidationException
 from moto.dynamodb.models import table as tables
@@ -23,11 +25,13 @@ from moto.dynamodb.models.table import RESULT_SIZE_LIMIT, Table
 from moto.dynamodb.models.utilities import dynamo_to_dict
 from moto.dynamodb.responses import DynamoHandler
 
+from service.sandbox.fast_expressions import register_fast_expressions
 from service.sandbox.transactions import CompletedTransactions, FastBackend, check_request
 
 __all__ = ["FastTable", "register_fast_dynamodb", "use_fast_queries"]
 
-_ITEM_READ_OPERATIONS: Final = frozenset({"GetItem", "BatchGetItem", "Query", "Scan"})
+_READ_OPERATIONS: Final = frozenset({"GetItem", "BatchGetItem", "Query", "Scan"})
+_WRITE_OPERATIONS: Final = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"})
 _MAX_ITEM_BYTES: Final = 405_000  # as in moto: the documented limit is 400 KB, and AWS accepts slightly more
 _MAX_BATCH_WRITES: Final = 25
 _HEADERS: Final = {"Content-Type": "application/x-amz-json-1.0"}
@@ -75,12 +79,21 @@ class FastDynamoHandler(DynamoHandler):
     def serialized(self, action_result: ActionResult) -> Any:  # noqa: ANN401  (as in moto)
         """Turn a result into status, headers, body."""
         result = action_result.result
-        if isinstance(result, dict) and self._get_action() in _ITEM_READ_OPERATIONS:
+        action = self._get_action()
+        if isinstance(result, dict) and action in _READ_OPERATIONS | _WRITE_OPERATIONS:
+            if action in _WRITE_OPERATIONS:  # moto adds members that are not in the response
+                result = {name: value for name, value in result.items() if name in _members(action)}
             try:
                 return 200, {**_HEADERS, **self.response_headers}, _response_body(result)
             except TypeError:  # binary values are rare; moto's serializer handles them
                 return super().serialized(action_result)
         return super().serialized(action_result)
+
+
+@cache
+def _members(action: str) -> frozenset[str]:
+    """Return the members of an operation's response."""
+    return frozenset(get_service_model("dynamodb").operation_model(action).output_shape.members)
 
 
 def _response_body(result: dict[str, Any]) -> str:
@@ -104,7 +117,8 @@ class FastItem(Item):
 
 
 def register_fast_dynamodb() -> None:
-    """Replace moto's DynamoDB handler and item class. Call it before the first request; idempotent."""
+    """Replace moto's DynamoDB handler, items and update expressions. Call it before the first request; idempotent."""
+    register_fast_expressions()
     urls.url_paths["{0}/"] = FastDynamoHandler.dispatch
     tables.Item = FastItem
 

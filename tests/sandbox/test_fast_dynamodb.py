@@ -169,6 +169,40 @@ def test_a_query_returns_the_latest_write(sandbox: Sandbox, client: Client) -> N
     assert _items_in_us_west_2(dynamodb, table) == []
 
 
+def test_writes_are_answered_as_moto_answers_them(
+    sandbox: Sandbox, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dynamodb, table = client("dynamodb"), sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
+    key = {"sourceServerArn": {"S": "arn:1"}, "stagingAccountId": {"S": "444455556666"}}
+    update: dict[str, Any] = {
+        "TableName": table,
+        "Key": key,
+        "UpdateExpression": "SET #n = :n, parts[1] = :b",
+        "ExpressionAttributeNames": {"#n": "n"},
+    }
+
+    def answers() -> list[dict[str, Any]]:
+        item = {**key, "n": {"N": "1"}, "parts": {"L": [{"S": "é"}]}}
+        put = {"TableName": table, "Item": item, "ReturnValues": "ALL_OLD"}
+        found = [dynamodb.put_item(**put), dynamodb.put_item(**put)]
+        for number, values in enumerate(("NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW")):
+            update["ExpressionAttributeValues"] = {":n": {"N": str(number)}, ":b": {"B": b"\x00\xff"}}
+            found += [dynamodb.update_item(**update, ReturnValues=values, ReturnConsumedCapacity="TOTAL")]
+        found += [dynamodb.delete_item(TableName=table, Key=key, ReturnValues="ALL_OLD") for _ in range(2)]
+        found += [
+            dynamodb.batch_write_item(RequestItems={table: [request]}, ReturnConsumedCapacity="TOTAL")
+            for request in ({"PutRequest": {"Item": item}}, {"DeleteRequest": {"Key": key}})
+        ]
+        for each in found:
+            del each["ResponseMetadata"]
+        return found
+
+    fast = answers()
+    assert [len(each.get("Attributes", ())) for each in fast] == [0, 4, 0, 4, 1, 4, 1, 4, 0, 0, 0]
+    monkeypatch.setattr("service.sandbox.fast_dynamodb._WRITE_OPERATIONS", frozenset())
+    assert answers() == fast
+
+
 def test_binary_values_come_back_whole(sandbox: Sandbox, client: Client) -> None:
     dynamodb, table = client("dynamodb"), sandbox.environment()["SOURCE_SERVER_INVENTORY_TABLE"]
     key = {"sourceServerArn": {"S": "arn:1"}, "stagingAccountId": {"S": "444455556666"}}
