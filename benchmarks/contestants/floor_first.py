@@ -77,14 +77,20 @@ class _FirstSync:
         servers = await client.servers(scope.region, keys)
         if not servers:
             return 0
-        read = [
-            client.drs("GetReplicationConfiguration", scope.region, keys, {"sourceServerID": each["sourceServerID"]})
-            for each in servers[: self._settings.topology_reads_per_scope]
-        ]
+        # As many at a time as the engine: a call that waits has reserved its turn at the rate of that moment.
+        at_once = asyncio.Semaphore(self._settings.drs_calls_at_once)
+
+        async def configuration_of(server_id: str) -> Any:  # noqa: ANN401 - JSON
+            async with at_once:
+                return await client.drs(
+                    "GetReplicationConfiguration", scope.region, keys, {"sourceServerID": server_id}
+                )
+
+        asked = servers[: self._settings.topology_reads_per_scope]
         tags, templates, configurations, _ = await asyncio.gather(
             origin_tags(client, servers, keys),
             client.drs_list("DescribeReplicationConfigurationTemplates", scope.region, keys, maxResults=200),
-            asyncio.gather(*read),
+            asyncio.gather(*(configuration_of(each["sourceServerID"]) for each in asked)),
             self._templates_of_sources(servers, keys),
         )
         known = {each["sourceServerID"]: each for each in configurations}
