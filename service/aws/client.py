@@ -33,6 +33,7 @@ from service.aws.operations import (
 )
 from service.aws.rate_limit import RateLimiter, RateSettings, start_rates
 from service.aws.recently_used import RecentlyUsed
+from service.aws.request_bodies import write_bodies_directly
 from service.aws.response_check import reject_incomplete, reject_malformed_body
 from service.aws.retry import RetryBudget, backoff_s, max_attempts, max_wait_s
 from service.aws.roles import RoleToAssume, require_enterable
@@ -228,9 +229,12 @@ class AwsClient:
             async with self._building:
                 if key not in self._clients:
                     with translating_config_errors():
-                        self._clients[key] = await self._stack.enter_async_context(
+                        client = await self._stack.enter_async_context(
                             self._session.create_client(service, region_name=region, config=self._config)
                         )
+                    if service == "dynamodb":
+                        write_bodies_directly(client)
+                    self._clients[key] = client
         return self._clients[key]
 
     def _rate_limiter(self, call: Call) -> RateLimiter:

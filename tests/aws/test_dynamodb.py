@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.types import TypeSerializer
+from botocore.validate import ParamValidator
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -323,6 +324,15 @@ async def test_a_response_without_the_filled_item_is_malformed(monkeypatch: pyte
     async with table_of(lambda _: answer({}), monkeypatch) as (table, _):
         with pytest.raises(AwsError, match="missing Attributes"):
             await table.fill({"id": "x"}, {"n": 1}, "attribute_exists( #id )")
+
+
+async def test_a_batch_is_written_without_the_sdks_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would take more CPU than the rest of a first sync; `tests/unit/aws/test_request_bodies.py` has the rest."""
+    partial = PartialTable(1.0)
+    async with table_of(partial, monkeypatch) as (table, _):
+        monkeypatch.setattr(ParamValidator, "validate", lambda *_: pytest.fail("checked"))
+        await table.put_many([{"id": "a", "raw": b"\x00"}])
+    assert partial.stored["a"]["raw"] == {"B": "AA=="}
 
 
 async def test_a_scan_reads_all_pages(sandbox: EngineSandbox) -> None:
