@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +17,7 @@ __all__ = [
     "OWNER_ATTRIBUTES",
     "InventoryReader",
     "ServersPage",
+    "arn_prefix",
     "is_json",
     "is_server",
     "owner_account",
@@ -82,7 +83,7 @@ class InventoryReader:
         Raises:
             AwsError: the table could not be read.
         """
-        prefix = _arn_prefix(scope)
+        prefix = arn_prefix(scope)
         # "0" follows "/", so that the range ends with the scope. It begins with `after`, whose ARN others may have too.
         is_within = after is not None and after[0].startswith(prefix) and len(after[0].encode()) <= _MAX_KEY_BYTES
         pages = self._table.query(
@@ -107,17 +108,50 @@ class InventoryReader:
                 servers.append(item)
         return ServersPage(sorted(servers, key=_range), is_last)
 
+    async def stream(
+        self, region: str, accounts: Sequence[str], *, after: tuple[str, str] | None = None, only: Sequence[str] = ()
+    ) -> AsyncGenerator[tuple[Scope, Item], None]:
+        """Yield the servers of some accounts in a region, by ARN, holding at most 1 MB of the table at a time.
+
+        Args:
+            region: the region.
+            accounts: the accounts, in order.
+            after: ARN and staging account of the server before the first one; None for all.
+            only: as for `by_account`.
+
+        Raises:
+            AwsError: the table could not be read.
+        """
+        wanted = {account_id: Scope(account_id, region) for account_id in accounts}
+        first, last = (arn_prefix(Scope(each, region)) for each in (accounts[0], accounts[-1]))
+        if after is not None and after[0].startswith(first) and len(after[0].encode()) <= _MAX_KEY_BYTES:
+            first = after[0]
+        pages = self._table.query(
+            "#replicationRegion = :region AND #sourceServerArn BETWEEN :first AND :last",
+            {"region": region, "first": first, "last": last[:-1] + "0"},
+            index=_REGION_INDEX,
+            only=only,
+            trim=None if only else _trimmed,
+        )
+        async with aclosing(pages):
+            async for item in pages:
+                scope = wanted.get(owner_account({"sourceServerArn": item["sourceServerArn"]}))
+                is_theirs = scope is not None and owner_account(item) == scope.account_id and is_server(item)
+                if scope is not None and is_theirs and (after is None or _range(item) > after):
+                    yield scope, item
+
     def _items(self, region: str, accounts: frozenset[str], only: Sequence[str]) -> AsyncIterator[Item]:
         """Query the items of a region. A projection saves no read capacity, but most of the time that reading takes."""
         condition, values = "#replicationRegion = :region", {"region": region}
         if len(accounts) == 1:
             # The ARN of a server contains the account and is the sort key of the index.
             condition += " AND begins_with( #sourceServerArn , :prefix)"
-            values["prefix"] = _arn_prefix(Scope(next(iter(accounts)), region))
+            values["prefix"] = arn_prefix(Scope(next(iter(accounts)), region))
         return self._table.query(condition, values, index=_REGION_INDEX, only=only, trim=None if only else _trimmed)
 
 
-def _arn_prefix(scope: Scope) -> str:
+def arn_prefix(scope: Scope) -> str:
+    """Return what the ARNs of all source servers of a scope begin with."""
     return f"arn:{partition_of(scope.region).name}:drs:{scope.region}:{scope.account_id}:source-server/"
 
 

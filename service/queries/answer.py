@@ -102,7 +102,7 @@ def build_answer(
             "source": result.source,
             "scopes": dict(sources),
             "regions": len({each.scope.region for each in result.results}),
-            "servers": sum(len(each.items) for each in result.results),
+            "servers": sum(each.servers for each in result.results),
             "unknownScopes": len(completeness.unknown),
             "complete": answer.is_complete,
             "durationSeconds": round(result.seconds, 3),
@@ -115,7 +115,9 @@ def _failure(
     result: ReadResult, completeness: Completeness, tolerated: Collection[Scope] | None
 ) -> RefusalError | None:
     """Build the error of a query that shows nothing because reads failed; None when enough of them succeeded."""
-    failed = [(each.scope, each.problem) for each in result.results if each.problem is not None]
+    failed = [
+        (each.scope, each.problem) for each in result.results if each.problem is not None and each.read_to is None
+    ]
     is_total = len(failed) == len(result.results)
     problems = [problem for scope, problem in failed if is_total or (tolerated is not None and scope not in tolerated)]
     if not problems:

@@ -20,6 +20,7 @@ from service.fanout import fan_out
 from service.models import Call, Now, Problem, Scope
 from service.queries.completeness import Completeness, all_regions, completeness_of
 from service.queries.freshness import StatusView, active_regions, choose_scopes
+from service.queries.matches import Matches
 from service.queries.page_scopes import WHOLE, PagePlan
 from service.queries.params import ScopesParams
 from service.queries.query_deadline import QueryDeadline
@@ -177,9 +178,10 @@ class QueryContextLoader:
         scopes: tuple[Scope, ...],
         deadline: QueryDeadline,
         plan: PagePlan = WHOLE,
+        matches: Matches | None = None,
     ) -> ReadResult:
         """Read scopes as far as a page needs them: from the inventory where it is fresh, else from DRS."""
-        return await self._scopes.read(scopes, context.view, context.access, deadline, plan)
+        return await self._scopes.read(scopes, context.view, context.access, deadline, plan=plan, matches=matches)
 
 
 def _log_choice(

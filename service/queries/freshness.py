@@ -60,6 +60,11 @@ class ScopeFreshness:
         """How many servers the inventory should hold at least; zero where that is not known."""
         return max(0, (self.server_count or 0) - self.unusable)
 
+    def lacks(self, servers: int) -> bool:
+        """Whether so few servers prove that the inventory was emptied or is being filled."""
+        too_few = servers < self.stored if self.server_count is not None else not servers
+        return too_few and not self.may_be_empty
+
 
 _UNKNOWN: Final = ScopeFreshness(Freshness.UNKNOWN)
 _NEVER_SCANNED: Final = ScopeFreshness(Freshness.STALE)
@@ -159,8 +164,6 @@ def check_items(
         fresh = bool(items) and all(is_fresh(moment, now, fresh_s) for moment in written)
         oldest = min((moment for moment in written if moment), default=None)
         return replace(freshness, level=Freshness.FRESH if fresh else Freshness.STALE, last_complete=oldest)
-    count = freshness.server_count
-    too_few = len(items) < freshness.stored if count is not None else not items
-    if freshness.level is Freshness.FRESH and too_few and not freshness.may_be_empty:
+    if freshness.level is Freshness.FRESH and freshness.lacks(len(items)):
         return replace(freshness, level=Freshness.STALE)
     return freshness

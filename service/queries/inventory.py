@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
@@ -14,8 +14,9 @@ from service.models import Now, Scope
 from service.queries.answer import Answer, build_answer
 from service.queries.brief import ServerView
 from service.queries.context import QueryContextLoader
-from service.queries.page_scopes import WHOLE, from_key, plan_page, scope_of
-from service.queries.paging import Cursor, Key, item_key, key_of, page_length, servers_after, write_token
+from service.queries.matches import Matches, Order
+from service.queries.page_scopes import from_key, plan_page, scope_of
+from service.queries.paging import Cursor, Key, item_key, key_of, page_length, write_token
 from service.queries.params import InventoryParams
 from service.queries.presenter import present
 from service.queries.query_deadline import QueryDeadline
@@ -28,7 +29,6 @@ __all__ = ["OPERATION", "InventoryQuery", "present_servers"]
 OPERATION: Final = "get_source_server_inventory"
 _MAX_PAGE: Final = 4000
 """Servers that a page may have that names no limit; more do not fit into a response."""
-Order = Callable[[Mapping[str, Any]], Any]
 
 
 class InventoryQuery:
@@ -61,8 +61,12 @@ class InventoryQuery:
         regions, scopes = self._context_loader.choose(context, params.scopes, OPERATION)
         last = params.cursor.last if params.cursor else None
         scopes = from_key(scopes, last)
-        plan = WHOLE
-        if params.is_unfiltered and order is None:
+        if not params.is_unfiltered or order is not None:
+            size = params.limit or (_MAX_PAGE if order is None else None)
+            matches = Matches(params, self._objectives, self._now(), size=size, order=order)
+            result = await self._context_loader.read(context, scopes, deadline, matches=matches)
+            page = self._filtered_page(params, result, matches, is_ordered=order is not None)
+        else:
             plan = plan_page(
                 scopes,
                 context.view,
@@ -71,11 +75,11 @@ class InventoryQuery:
                 now=context.rules.now,
                 fresh_s=self._settings.inventory_fresh_seconds,
             )
-        result = await self._context_loader.read(context, scopes, deadline, plan)
-        page = self._page(params, result, order)
-        if plan and not page["count"]:  # the servers that were counted before the end of the page are all gone
-            result = await self._context_loader.read(context, scopes, deadline)
-            page = self._page(params, result, order)
+            result = await self._context_loader.read(context, scopes, deadline, plan=plan)
+            page = self._plain_page(params, result)
+            if plan and not page["count"]:  # the servers that were counted before the end of the page are all gone
+                result = await self._context_loader.read(context, scopes, deadline)
+                page = self._plain_page(params, result)
         return build_answer(
             OPERATION,
             {**page, "regions": list(regions), **context.summary(result, params.scopes.accounts)},
@@ -86,21 +90,34 @@ class InventoryQuery:
             is_whole=context.is_whole(params.scopes.accounts),
         )
 
-    def _page(self, params: InventoryParams, result: ReadResult, order: Order | None) -> dict[str, Any]:
-        if params.is_unfiltered and order is None:
-            return self._plain_page(params, result)
-        now = self._now()
-        servers = [server for server in present_servers(result, self._objectives) if params.matches(server, now)]
-        counts = Counter(Scope(server["accountId"], server["region"]) for server in servers)
-        remaining = servers_after(servers, params.cursor.last if params.cursor else None)
-        if order is not None:
-            remaining = sorted(remaining, key=order)
-        end = page_length(remaining, limit=params.limit) if order is None else len(remaining[: params.limit])
-        return self._members(params, result, remaining[:end], counts, has_more=end < len(remaining) and order is None)
+    def _filtered_page(
+        self, params: InventoryParams, result: ReadResult, matches: Matches, *, is_ordered: bool
+    ) -> dict[str, Any]:
+        """Build a page of the servers that match. Where the time was up, the next page goes on from there."""
+        cursor, counts = params.cursor, matches.counts
+        is_resumed = cursor is not None and cursor.shown is not None
+        counted_before = cursor.total if cursor and is_resumed else 0
+        total = cursor.total if cursor and not is_resumed else counted_before + counts.total()
+        servers = matches.page()
+        if is_ordered:
+            return self._members(result, servers, counts, total=total)
+        ended = next((number for number, each in enumerate(result.results) if each.read_to is not None), None)
+        read_to = None if ended is None else result.results[ended].read_to
+        if read_to is not None:
+            servers = [server for server in servers if key_of(server) <= read_to]
+        shown = servers[: page_length(servers, limit=params.limit)]
+        following: Cursor | None = None
+        if ended is not None and read_to is not None and len(shown) == len(servers) < (params.limit or _MAX_PAGE):
+            counted = sum(counts[each.scope] for each in result.results[: ended + 1])
+            following = Cursor(read_to, counted_before + counted, result.results[ended].skipped)
+        elif shown and (ended is not None or len(shown) < matches.following):
+            following = Cursor(key_of(shown[-1]), total)
+        return self._members(result, shown, counts, total=total, token=_token(following, params))
 
     def _plain_page(self, params: InventoryParams, result: ReadResult) -> dict[str, Any]:
         """Build a page without filters: only its own servers are presented, and it ends before what was not read."""
         counts = Counter({each.scope: each.servers for each in result.results})
+        total = params.cursor.total if params.cursor else counts.total()
         end = next((number for number, each in enumerate(result.results, 1) if each.counted is not None), None)
         reached = [
             (item_key(item), item, each.source is DataSource.STALE)
@@ -114,29 +131,31 @@ class InventoryQuery:
             _view(item, self._objectives, is_stale=is_stale)
             for _, item, is_stale in reached[: params.limit or _MAX_PAGE]
         ]
-        length = page_length(views, limit=params.limit)
-        has_more = length < len(reached) or end is not None
-        return self._members(params, result, views[:length], counts, has_more=has_more)
+        shown = views[: page_length(views, limit=params.limit)]
+        following: Cursor | None = None
+        if shown and (len(shown) < len(reached) or end is not None):
+            last = key_of(shown[-1])
+            following = Cursor(last, total, _shown_of_scope(result, last))
+        return self._members(result, shown, counts, total=total, token=_token(following, params))
 
     def _members(
         self,
-        params: InventoryParams,
         result: ReadResult,
         shown: Sequence[Mapping[str, Any]],
         counts: Mapping[Scope, int],
         *,
-        has_more: bool,
+        total: int,
+        token: str = "",
     ) -> dict[str, Any]:
         """Build the members of a page.
 
         Args:
-            params: the query.
             result: what was read.
             shown: the servers of the page.
             counts: number of servers that match, by account and region.
-            has_more: another page follows.
+            total: number of servers that match.
+            token: of the next page; empty if there is none.
         """
-        total = params.cursor.total if params.cursor else sum(counts.values())
         now = self._now()
         page: dict[str, Any] = {
             "servers": [*shown],
@@ -144,11 +163,11 @@ class InventoryQuery:
             "totalCount": total,
             "scopes": [each.as_json(now, servers=counts.get(each.scope, 0)) for each in result.results],
         }
-        if has_more and shown:
-            last = key_of(shown[-1])
-            cursor = Cursor(last, total, _shown_of_scope(result, last) if params.is_unfiltered else None)
-            page["nextToken"] = write_token(cursor, params.digest)
-        return page
+        return {**page, "nextToken": token} if token else page
+
+
+def _token(cursor: Cursor | None, params: InventoryParams) -> str:
+    return write_token(cursor, params.digest) if cursor else ""
 
 
 def _shown_of_scope(result: ReadResult, last: Key) -> int | None:

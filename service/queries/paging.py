@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -27,7 +26,6 @@ __all__ = [
     "key_of",
     "page_length",
     "read_token",
-    "servers_after",
     "write_token",
 ]
 
@@ -119,11 +117,6 @@ def _refusal(message: str, token: str) -> RefusalError:
     return RefusalError(
         "INVALID_PARAMETER", message, details={"parameter": "nextToken", "value": token[:80], "error": message}
     )
-
-
-def servers_after(servers: Sequence[Mapping[str, Any]], last: Key | None) -> Sequence[Mapping[str, Any]]:
-    """Return the servers after a key, whose own server may be gone. They must be sorted by `key_of`."""
-    return servers if last is None else servers[bisect_right(servers, last, key=key_of) :]
 
 
 def page_length(servers: Sequence[Mapping[str, Any]], *, limit: int | None, max_bytes: int = MAX_BYTES) -> int:

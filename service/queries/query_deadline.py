@@ -35,6 +35,11 @@ class QueryDeadline:
         return self.at(0.4)
 
     @property
+    def values(self) -> float:
+        """The time by which moving values must have been read where servers are looked at one by one."""
+        return self.at(0.5)
+
+    @property
     def inventory(self) -> float:
         """The time by which the inventory must have been read."""
         return self.at(0.6)

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from service.models import Problem, RegionStatus, Scope, iso
+from service.queries.paging import Key
 
 __all__ = ["NOTHING_READ", "DataSource", "ReadResult", "Record", "ScopeReadResult"]
 
@@ -34,7 +35,8 @@ class ScopeReadResult:
     region status that the response of DRS stands for. `rejected` are the records that cannot be used. `summary` is that
     of the last complete scan, or of these records; None where there is none. `counted` is the number of servers of a
     scope that was not read to its end, because the page of the query ends before that; None for one that was.
-    `skipped` is how many servers are before the items, on earlier pages.
+    `skipped` is how many servers are before the items, on earlier pages. `read_to` is where reading ended because the
+    time was up; None where that was not so.
     """
 
     scope: Scope
@@ -48,6 +50,7 @@ class ScopeReadResult:
     summary: Mapping[str, Any] | None = None
     counted: int | None = None
     skipped: int = 0
+    read_to: Key | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -94,7 +97,9 @@ class ReadResult:
     @property
     def stale(self) -> tuple[Scope, ...]:
         """The scopes that the inventory could not answer for, so that a sync should scan them."""
-        return tuple(result.scope for result in self.results if result.source is not DataSource.INVENTORY)
+        return tuple(
+            each.scope for each in self.results if each.source is not DataSource.INVENTORY and each.read_to is None
+        )
 
     @property
     def source(self) -> str:

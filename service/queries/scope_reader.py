@@ -6,7 +6,7 @@ others, and everything ends by the query's deadline: an account or region that h
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -17,19 +17,22 @@ from service.accounts.access import AccountAccess
 from service.aws.client import AwsClient
 from service.aws.drs import DrsReader
 from service.aws.dynamodb import Item, TableReader
-from service.errors import AwsError, problem_of, unconfirmed_empty
+from service.errors import AwsError, unconfirmed_empty
 from service.fanout import fan_out, prefetch
 from service.inventory.posture import Objectives
 from service.inventory.reader import InventoryReader, ServersPage
 from service.models import Now, Problem, RegionStatus, Scope
 from service.queries.freshness import Freshness, ScopeFreshness, StatusView, check_items, freshness_of
 from service.queries.live import to_items
+from service.queries.matches import Matches
 from service.queries.page_scopes import WHOLE, PagePlan
 from service.queries.presenter import VIEW_ATTRIBUTES
 from service.queries.query_deadline import QueryDeadline
 from service.queries.read_result import DataSource, ReadResult, Record, ScopeReadResult
+from service.queries.scope_problems import failed, late, left_out, with_hint
+from service.queries.scope_stream import ScopeStream, Streamed
 from service.queries.switched_off import settle_switched_off
-from service.queries.values_overlay import live_summary, read_values
+from service.queries.values_overlay import StoredValues, live_summary, read_values
 from service.settings import Settings
 
 __all__ = ["ScopeReader"]
@@ -60,7 +63,9 @@ class ScopeReader:
         view: StatusView,
         access: AccountAccess,
         deadline: QueryDeadline,
+        *,
         plan: PagePlan = WHOLE,
+        matches: Matches | None = None,
     ) -> ReadResult:
         """Read scopes concurrently. A role is assumed only in accounts whose DRS must be read.
 
@@ -70,19 +75,30 @@ class ScopeReader:
             access: opens the sessions of the accounts.
             deadline: of the query.
             plan: what the page of the query needs of the scopes.
+            matches: collects the servers of a query with filters; then no result has items.
         """
         fresh_s, now = self._settings.inventory_fresh_seconds, self._now()
         freshness_by_scope = {scope: freshness_of(view, scope, now=now, fresh_s=fresh_s) for scope in scopes}
         stored_scopes = [
             scope for scope in scopes if not freshness_by_scope[scope].is_empty and scope not in plan.beyond
         ]
-        until = deadline.inventory
+        until = deadline.values if matches else deadline.inventory
         async with prefetch(
             lambda: read_values(self._aws_client, self._settings, stored_scopes, until=until)
         ) as values:
-            inventory = await self._read_inventory(stored_scopes, deadline, plan)
+            streamed = Streamed()
+            if matches is not None:
+                fresh = {
+                    scope: freshness_by_scope[scope]
+                    for scope in stored_scopes
+                    if freshness_by_scope[scope].level is Freshness.FRESH
+                }
+                streamed = await self._stream(fresh, matches, values, deadline)
+            settled = {*streamed.done, *streamed.late}
+            unsettled = [scope for scope in stored_scopes if scope not in settled]
+            inventory = await self._read_inventory(unsettled, deadline, plan)
             moving = await values()
-        for scope in stored_scopes:
+        for scope in unsettled:
             if scope in inventory.unread:
                 freshness_by_scope[scope] = replace(freshness_by_scope[scope], level=Freshness.STALE)
             elif scope not in inventory.pages:
@@ -93,11 +109,28 @@ class ScopeReader:
             for scope, freshness in freshness_by_scope.items()
             if freshness.level is Freshness.FRESH
         }
+        results |= streamed.results(freshness_by_scope, self._settings.query_deadline_seconds)
         stale_scopes = [scope for scope in scopes if scope not in results]
         results |= await self._read_stale(stale_scopes, freshness_by_scope, inventory, access, deadline)
         problems = dict.fromkeys((*inventory.unread.values(), *moving.problems))
         seconds = anyio.current_time() - deadline.started_at
-        return ReadResult(tuple(moving.overlay(results[scope]) for scope in scopes), tuple(problems), seconds)
+        overlaid = [moving.overlay(results[scope]) for scope in scopes]
+        if matches is not None:
+            overlaid = [each if each.scope in settled else matches.take(each) for each in overlaid]
+        return ReadResult(tuple(overlaid), tuple(problems), seconds)
+
+    async def _stream(
+        self,
+        fresh: Mapping[Scope, ScopeFreshness],
+        matches: Matches,
+        values: Callable[[], Awaitable[StoredValues]],
+        deadline: QueryDeadline,
+    ) -> Streamed:
+        name = self._settings.source_server_inventory_table
+        if not name or not fresh:
+            return Streamed()
+        reader = InventoryReader(TableReader(self._aws_client.hub(), name, self._aws_client.hub_region))
+        return await ScopeStream(reader, matches, values, deadline.inventory).read(fresh)
 
     async def _read_inventory(self, scopes: Collection[Scope], deadline: QueryDeadline, plan: PagePlan) -> _Inventory:
         """Read the items of scopes; one that cannot be read is listed, and not an error.
@@ -126,7 +159,7 @@ class ScopeReader:
                 except AwsError as error:
                     problem = replace(error.problem, region="")
             if cancel_scope.cancelled_caught:
-                problem = _late(f"the table {name}", "dynamodb", "Query")
+                problem = late(f"the table {name}", "dynamodb", "Query")
             if problem is not None:
                 inventory.unread |= {Scope(each, region): problem for each in account_ids}
 
@@ -154,13 +187,13 @@ class ScopeReader:
         async def read(scope: Scope) -> ScopeReadResult:
             stored = inventory.items.get(scope, ())
             if identity_problem is not None:
-                result = _failed(scope, identity_problem)
+                result = failed(scope, identity_problem)
             else:
                 known = max(len(stored), freshness_by_scope[scope].server_count or 0)
                 result = await self._read_drs(scope, access, stored=stored, known=known, until=deadline.drs)
             if result.source is not DataSource.NONE:
                 return result
-            result = _with_hint(result, self._settings.region_hint(scope.region))
+            result = with_hint(result, self._settings.region_hint(scope.region))
             source = DataSource.STALE if stored else DataSource.NONE
             last_complete = freshness_by_scope[scope].last_complete
             return replace(result, source=source, items=stored, last_complete=last_complete)
@@ -180,7 +213,7 @@ class ScopeReader:
             except AwsError as error:
                 return error.problem
             return None
-        return _late("STS", "sts", "GetCallerIdentity")
+        return late("STS", "sts", "GetCallerIdentity")
 
     async def _read_drs(
         self, scope: Scope, access: AccountAccess, *, stored: Sequence[Mapping[str, Any]], known: int, until: float
@@ -206,14 +239,14 @@ class ScopeReader:
                         records.extend(page)
             except AwsError as error:
                 if records or not error.is_drs_uninitialized:
-                    return _failed(scope, error.problem)
+                    return failed(scope, error.problem)
                 if known:
-                    return _failed(scope, unconfirmed_empty(error, scope, known))
+                    return failed(scope, unconfirmed_empty(error, scope, known))
                 return ScopeReadResult(
                     scope, DataSource.DRS, last_complete=started_at, status=RegionStatus.NOT_INITIALIZED
                 )
         if cancel_scope.cancelled_caught:
-            return _failed(scope, _late("DRS", "drs", "DescribeSourceServers"))
+            return failed(scope, late("DRS", "drs", "DescribeSourceServers"))
         live = to_items(records, stored, scope, now=started_at)
         return ScopeReadResult(
             scope,
@@ -251,36 +284,7 @@ def _from_inventory(scope: Scope, freshness: ScopeFreshness, inventory: _Invento
         DataSource.INVENTORY,
         inventory.items.get(scope, ()),
         last_complete=freshness.last_complete,
-        rejected=_left_out(scope, freshness),
+        rejected=left_out(scope, freshness),
         counted=freshness.stored if is_cut else None,
         skipped=plan.parts[scope].shown if page is not None else 0,
     )
-
-
-def _failed(scope: Scope, problem: Problem) -> ScopeReadResult:
-    problem = replace(problem, account_id=scope.account_id, region=scope.region)
-    return ScopeReadResult(scope, DataSource.NONE, problem=problem, status=problem.status)
-
-
-def _with_hint(result: ScopeReadResult, hint: str) -> ScopeReadResult:
-    """Add to the fix of a failure that the name of the region may be wrong, where there is such a hint."""
-    if not hint or result.problem is None:
-        return result
-    advice = f"{hint} Else: {result.problem.advice}" if result.problem.advice else hint
-    return replace(result, problem=replace(result.problem, advice=advice))
-
-
-def _left_out(scope: Scope, freshness: ScopeFreshness) -> tuple[Problem, ...]:
-    """Name the servers that the last scan has shown and the inventory cannot hold."""
-    if not freshness.unusable:
-        return ()
-    more = freshness.unusable - len(freshness.unusable_names)
-    named = ", ".join(freshness.unusable_names) + (f" and {more} more" if more > 0 else "")
-    message = f"{named}: the inventory cannot hold the record that DRS returned"
-    fix = "the report of the next inventory sync says why; look at the server in the account's DRS console"
-    return (Problem("UnusableRecord", message, RegionStatus.ERROR, "", "", *scope, advice=fix),)
-
-
-def _late(name: str, service: str, operation: str) -> Problem:
-    late, text = Scope("", ""), f"{name} did not answer in time"
-    return problem_of("QueryDeadline", "DeadlineExceeded", text, late, service=service, operation=operation)

@@ -48,6 +48,11 @@ class StoredValues:
             return result
         return replace(result, items=[_overlaid(item, stored) for item in result.items], summary=stored.summary)
 
+    def of_item(self, scope: Scope, item: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Put the values of the last complete scan over those of one item of the table."""
+        stored = self.by_scope.get(scope)
+        return item if stored is None else _overlaid(item, stored)
+
 
 async def read_values(
     aws_client: AwsClient, settings: Settings, scopes: Iterable[Scope], *, until: float

@@ -9,10 +9,15 @@ from typing import Any
 import anyio
 import pytest
 
+from service.aws.attribute_values import encode
 from service.errors import AwsError, ConfigurationError, RefusalError
 from service.models import Scope, iso
+from service.queries.paging import Key
+from service.queries.read_result import DataSource, ReadResult, ScopeReadResult
+from service.sandbox.aws_protocols import json_response
 from tests.queries.client import QueryClient
 from tests.support.loop_clock import LoopClock
+from tests.support.received_calls import ReceivedCall
 from tests.support.sandbox import EVERY_REGION, EngineSandbox
 
 DESCRIBE = {"service": "drs", "operation": "DescribeSourceServers", "times": None}
@@ -448,6 +453,42 @@ async def test_servers_that_are_gone_do_not_end_the_pages(client: QueryClient, s
     body = (await client.inventory(limit=1)).body
     assert body["servers"] == left[:1]
     assert (body["totalCount"], "nextToken" in body) == (len(left), True)
+
+
+async def test_a_query_with_filters_says_how_far_it_got_and_goes_on_from_there(
+    client: QueryClient, sandbox: EngineSandbox, loop_clock: LoopClock
+) -> None:
+    given = {"filters": '{"minRamBytes":1}'}
+    every = (await client.inventory(**given)).body["servers"]
+    assert len(every) == 11
+    received = sandbox.received_calls()
+    keys = {each["sourceServerArn"] for each in every[:2]}
+    items = sorted(sandbox.items(), key=lambda each: str(each["sourceServerArn"]))
+    first = [encode(each) for each in items if each["sourceServerArn"] in keys]
+    answer = {"Items": first, "Count": 2, "LastEvaluatedKey": {"sourceServerArn": first[-1]["sourceServerArn"]}}
+
+    def is_query(call: ReceivedCall) -> bool:
+        return call.operation == "Query" and "eu-west-1" in str(call.params["ExpressionAttributeValues"])
+
+    received.answer(is_query, json_response(200, answer))  # the first page of eu-west-1
+    with received.holding(lambda call: is_query(call) and "ExclusiveStartKey" in call.params) as hold:
+        with loop_clock.advancing(40, after=hold.wait):  # of 60 seconds, three fifths are for the inventory
+            body = (await client.inventory(**given)).body
+        hold.release()
+    assert body["servers"] == every[:1]  # the second may not be the last item with its ARN
+    (error,) = [each for each in body["errors"] if "eu-west-1" in each["regions"]]
+    assert error["message"].startswith("not read within 60 seconds; ")
+    assert "nextToken" in error["advice"]
+    assert body["complete"] is False
+    assert {each["region"] for each in body["unknown"]} >= {"eu-west-1"}
+    rest = (await client.inventory(**given, nextToken=body["nextToken"])).body
+    assert body["servers"] + rest["servers"] == every
+    assert (rest["complete"], rest["totalCount"], "nextToken" in rest) == (True, 11, False)
+
+
+async def test_a_query_with_filters_asks_for_no_sync_of_what_it_has_not_reached() -> None:
+    late = ScopeReadResult(Scope("1" * 12, "us-west-2"), DataSource.NONE, read_to=Key("us-west-2", "", ""))
+    assert ReadResult((late,)).stale == ()
 
 
 async def test_a_token_of_another_query_is_refused_before_anything_is_read(client: QueryClient) -> None:

@@ -92,7 +92,7 @@ MUTANTS: Final = (
         breaks=("R12.4",),
         file="service/queries/freshness.py",
         before=(
-            "    if freshness.level is Freshness.FRESH and too_few and not freshness.may_be_empty:\n"
+            "    if freshness.level is Freshness.FRESH and freshness.lacks(len(items)):\n"
             "        return replace(freshness, level=Freshness.STALE)\n"
         ),
         after="",
@@ -102,8 +102,8 @@ MUTANTS: Final = (
         name="half-an-inventory-is-fresh",
         breaks=("R12.3",),
         file="service/queries/freshness.py",
-        before="too_few = len(items) < freshness.stored if count is not None else not items",
-        after="too_few = not items",
+        before="too_few = servers < self.stored if self.server_count is not None else not servers",
+        after="too_few = not servers",
         tests=("unit/queries/test_freshness.py::test_items_may_make_a_scope_stale",),
     ),
     Mutant(
@@ -160,12 +160,12 @@ MUTANTS: Final = (
         breaks=("R12.6",),
         file="service/queries/scope_reader.py",
         before=(
-            "            inventory = await self._read_inventory(stored_scopes, deadline, plan)\n"
+            "            inventory = await self._read_inventory(unsettled, deadline, plan)\n"
             "            moving = await values()\n"
         ),
         after=(
             "            moving = await values()\n"
-            "            inventory = await self._read_inventory(stored_scopes, deadline, plan)\n"
+            "            inventory = await self._read_inventory(unsettled, deadline, plan)\n"
         ),
         tests=("simulation/test_query_times.py::test_a_fresh_inventory_answers_after_two_rounds_of_table_reads",),
     ),
@@ -206,6 +206,33 @@ MUTANTS: Final = (
             "unit/queries/test_page_scopes.py::test_every_page_of_a_large_scope_reads_only_its_own_servers",
             "queries/test_inventory.py::test_each_page_of_a_large_scope_reads_only_its_own_servers",
         ),
+    ),
+    Mutant(
+        name="query-with-filters-keeps-every-match",
+        breaks=("R12.6",),
+        file="service/queries/matches.py",
+        before="        if self._size is not None and len(found.kept) >= 2 * self._size:\n",
+        after="        if False:\n",
+        tests=("unit/queries/test_matches.py::test_the_page_is_that_of_all_matching_servers",),
+    ),
+    Mutant(
+        name="scope-not-reached-in-time-passed-off-as-read",
+        breaks=("R12.8",),
+        file="service/queries/scope_stream.py",
+        before="                DataSource.NONE,\n",
+        after="                DataSource.INVENTORY,\n",
+        tests=(
+            "unit/queries/test_scope_stream.py::test_when_the_time_is_up_it_says_how_far_it_got_and_goes_on_from_there",
+            "queries/test_inventory.py::test_a_query_with_filters_says_how_far_it_got_and_goes_on_from_there",
+        ),
+    ),
+    Mutant(
+        name="scope-not-reached-in-time-is-synced",
+        breaks=("R12.8",),
+        file="service/queries/read_result.py",
+        before="if each.source is not DataSource.INVENTORY and each.read_to is None\n",
+        after="if each.source is not DataSource.INVENTORY\n",
+        tests=("queries/test_inventory.py::test_a_query_with_filters_asks_for_no_sync_of_what_it_has_not_reached",),
     ),
     Mutant(
         name="page-ends-between-items-with-one-arn",
