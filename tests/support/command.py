@@ -17,6 +17,7 @@ import atexit
 import inspect
 import json
 import os
+import pkgutil
 import resource
 import select
 import socket
@@ -47,11 +48,17 @@ sys.path[:] = path
 from tests.support.fork_server import main
 main(*rest)
 """
+_COMMAND_MODULES: Final = tuple(
+    f"service.cli.{each.name}"
+    for each in pkgutil.iter_modules([str(Path(service.__path__[0]) / "cli")])
+    if each.name not in {"__main__", "demo", "demo_story"}
+)
 Program = Literal["drs-sync", "aws"]
 _ENTRIES: Final[Mapping[Program, tuple[str, tuple[str, ...]]]] = {
     "drs-sync": (
         "service.cli.command_line:main",
-        ("service.cli.main", "anyio._backends._asyncio", "typer.rich_utils"),
+        # Each command is imported when it is called; here, before the first one. The demonstration would import moto.
+        ("service.cli.main", *_COMMAND_MODULES, "anyio._backends._asyncio", "typer.rich_utils"),
     ),
     "aws": ("awscli.clidriver:main", ("awscli.handlers",)),
 }
