@@ -29,13 +29,16 @@ class TableReader:
         self.name = name
         self._region = region
 
-    def scan(self) -> AsyncIterator[Item]:
+    def scan(self, *, only: Sequence[str] = ()) -> AsyncIterator[Item]:
         """Scan the table, consistently, and yield the items of all pages.
+
+        Args:
+            only: attributes to return, as for `query`; empty for all.
 
         Raises:
             AwsError: a page could not be read; the items yielded before are only a part.
         """
-        return self._pages("Scan", {"ConsistentRead": True})
+        return self._pages("Scan", {"ConsistentRead": True, **_projection(only)})
 
     def query(
         self,
@@ -69,12 +72,8 @@ class TableReader:
         params.update({"ConsistentRead": True} if index is None else {"IndexName": index})
         if page_size is not None:
             params["Limit"] = page_size
-        paths = [path.split(".") for path in only]
-        if paths:
-            params["ProjectionExpression"] = ",".join(".".join(f"#{name}" for name in path) for path in paths)
         selected_by = names_in(condition)  # never empty: a key is always named by a placeholder
-        names = sorted({*(name for path in paths for name in path), *selected_by})
-        params["ExpressionAttributeNames"] = {f"#{name}": name for name in names}
+        params |= _projection(only, selected_by)
         return self._pages("Query", params, trim, texts=selected_by & set(only) if only else selected_by)
 
     async def scan_page(
@@ -266,6 +265,15 @@ class TableReader:
                 raise
             message = f"table {self.name} does not exist in {self._region} of this account"
             raise AwsError(error.code, message, error.call) from None
+
+
+def _projection(only: Sequence[str], selected_by: Collection[str] = ()) -> dict[str, Any]:
+    """Return the parameters that select attributes, and name those of the condition as well."""
+    paths = [path.split(".") for path in only]
+    names = sorted({*(name for path in paths for name in path), *selected_by})
+    written = ",".join(".".join(f"#{name}" for name in path) for path in paths)
+    expression = {"ProjectionExpression": written} if written else {}
+    return {**expression, "ExpressionAttributeNames": {f"#{name}": name for name in names}} if names else {}
 
 
 def names_in(condition: str) -> set[str]:

@@ -13,8 +13,8 @@ one of the two, because it is written to the topology table before it is removed
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from typing import Any, Final
 
 from service.aws.dynamodb import Item, TableReader
 from service.errors import AwsError
@@ -22,6 +22,7 @@ from service.inventory.reader import is_server
 from service.inventory.server import SourceServer
 from service.topology.keys import (
     ALIAS,
+    KEYS,
     LINEAGE,
     MAX_KEY_BYTES,
     MEMBER,
@@ -128,6 +129,56 @@ class LineageReader:
             found += [item async for item in self._inventory_partition(member) if is_server(item)]
         return found
 
+    async def search(self, name: str) -> dict[str, list[Item]]:
+        """Return the items of each lineage that may have a name, where no name item leads to it: an item of it says so.
+
+        Earlier versions wrote no name items, and without a topology table there are none. This reads the names of all
+        items, and holds only those of servers that belong to the lineage of another one. Raises AwsError.
+        """
+        wanted = normalised_name(name)
+        found: set[str] = set()
+        members: dict[str, str] = {}  # servers by ARN -> the lineage that their item names
+        async for each in self._inventory.scan(only=_NAMED_BY):
+            item = from_inventory(each) or each
+            lineage = lineage_of_item(item)
+            if is_server(each) and lineage != each.get("sourceServerArn"):
+                members[str(each.get("sourceServerArn"))] = lineage
+            if (is_server(each) or is_topology(item)) and wanted in _names_of(item):
+                found.add(lineage)
+        async for item in self._own_topologies():
+            if wanted in _names_of(item):
+                found.add(lineage_of_item(item))
+        # An item may point at an extended record, which itself belongs to the lineage of another server.
+        lineages = sorted({members.get(lineage, lineage) for lineage in found} - {""})
+        return {
+            lineage: await self._with_members(
+                lineage,
+                {arn for arn, pointed_at in members.items() if members.get(pointed_at, pointed_at) == lineage}
+                | ({lineage} - members.keys()),
+            )
+            for lineage in lineages
+        }
+
+    async def _with_members(self, lineage: str, arns: Collection[str]) -> list[Item]:
+        found: dict[tuple[str, str], Item] = {}
+        for arn in sorted({lineage, *arns}):
+            for item in await self.items(arn):
+                if is_topology(item) or item.get("sourceServerArn") in arns:
+                    found.setdefault((str(item.get("sourceServerArn", arn)), str(item.get("stagingAccountId"))), item)
+        return list(found.values())
+
+    async def _own_topologies(self) -> AsyncIterator[Item]:
+        if self._own is None:
+            return
+        try:
+            async for item in self._own.scan(only=(*KEYS, "lineageArn", *_ORIGINAL_NAMES)):
+                if is_topology(item):
+                    yield item
+        except AwsError as error:
+            if self._must_read_own:
+                raise
+            self.failure = error
+
     async def all_items(self) -> list[Item]:
         """Return every item of both tables that belongs to a lineage. Raises AwsError."""
         stored = [item async for item in self._inventory.scan()]
@@ -153,6 +204,25 @@ class LineageReader:
 
     def _inventory_partition(self, value: str, prefix: str = "") -> AsyncIterator[Item]:
         return _partition(self._inventory, "sourceServerArn", "stagingAccountId", value, prefix)
+
+
+_ORIGINAL_NAMES: Final = ("originalInstanceId", "originalHostname")
+_SERVER_NAMES: Final = ("sourceServerArn", "instanceId", "recoveryInstanceId", "hostname", "fqdn")
+_NAMED_BY: Final = (
+    *_SERVER_NAMES,
+    *_ORIGINAL_NAMES,
+    "stagingAccountId",
+    "lineageArn",
+    "replicationDirection",
+    "reversedDirectionSourceServerArn",
+    "stagingArea.stagingSourceServerArn",
+)
+"""Attributes of an item that say which names it has, and to which lineage it belongs."""
+
+
+def _names_of(item: Mapping[str, Any]) -> set[str]:
+    names = [_text(item, name) for name in (_ORIGINAL_NAMES if is_topology(item) else _SERVER_NAMES)]
+    return {normalised_name(name) for name in (*names, lineage_of_item(item)) if name}
 
 
 def _partition(table: TableReader, hash_key: str, range_key: str, value: str, prefix: str) -> AsyncIterator[Item]:

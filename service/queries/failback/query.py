@@ -93,7 +93,8 @@ class FailbackQuery:
         Without `reads_drs`, its state is as the tables have it, and as old as it says.
 
         The answer comes within QUERY_DEADLINE_SECONDS, because API Gateway gives up after 29 s. Without name items,
-        which earlier versions did not write, the whole table is scanned; `facts` waits for that as long as it takes.
+        which earlier versions did not write, the names of all servers are read; `facts` waits for that as long as it
+        takes.
 
         Raises:
             RefusalError: no server has this name, where scopes are known; or several have.
@@ -164,7 +165,7 @@ class FailbackQuery:
         return TableReader(self._aws_client.hub(), name, self._aws_client.hub_region)
 
     async def _find(self, name: str) -> list[Facts]:
-        """Read the stored facts of servers with this name; all items only if no name item leads to it.
+        """Read the stored facts of servers with this name; the names of all items only if no name item leads to it.
 
         If the topology table cannot be read, the facts are those of the inventory's items, and a note says so.
         """
@@ -173,7 +174,9 @@ class FailbackQuery:
         if not lineages and name.strip().startswith("arn:"):
             lineages = (name.strip(),)
         matches = [facts_of(lineage, items) for lineage in lineages if (items := await reader.items(lineage))]
-        matches = matches or [facts for facts in await _estate(reader) if has_name(facts, name)]
+        if not matches:
+            found = [facts_of(lineage, items) for lineage, items in (await reader.search(name)).items()]
+            matches = [facts for facts in found if has_name(facts, name)]
         if not matches and reader.failure is not None:
             raise reader.failure  # the table that could not be read may know the name
         notes = self._notes_of(reader)
