@@ -24,8 +24,10 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 test: $(READY)                       ## run the tests of a change: all but the long ones
 	$(PYTEST) -m "not deep"
 
+# Only the files that have long tests: to collect all tests takes each worker as long as some of these take to run.
+DEEP = $(shell grep -rl --include='test_*.py' 'mark\.deep' tests | LC_ALL=C sort)
 test-deep: $(READY)                  ## run the long tests: simulation, kills, soaks, fuzzed requests, the pages' commands
-	$(PYTEST) -m deep --one-of $(ONE_OF) --one-of-files $(ONE_OF_FILES)
+	$(PYTEST) -m deep --one-of $(ONE_OF) --one-of-files $(ONE_OF_FILES) $(DEEP)
 
 bench: $(READY)                      ## run the benchmarks against a simulated AWS
 	$(BIN)/python -m benchmarks

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections import Counter
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -41,6 +44,18 @@ def test_every_test_is_drawn_for_some_commit() -> None:
     left = [left_out(TESTS, 4, 3, f"{number:040}") for number in range(100)]
     assert set.intersection(*left) == set()
     assert len({frozenset(each) for each in left}) == len(left), "commits draw differently"
+
+
+def test_every_file_with_a_long_test_is_one_that_the_makefile_finds() -> None:
+    """It looks for the text, since collecting all tests takes each worker many seconds."""
+    root = Path(__file__).parents[2]
+    (pattern,) = re.findall(r"grep -rl --include='test_\*\.py' '(.*)' tests", (root / "Makefile").read_text())
+    assert pattern == r"mark\.deep"
+    for path in (root / "tests").rglob("test_*.py"):
+        text = path.read_text()
+        if "deep" in text and not re.search(pattern, text):
+            names = {node.attr for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Attribute)}
+            assert "deep" not in names, path
 
 
 FILE: Final = """

@@ -9,7 +9,7 @@ from tests.simulation.fault_injection import FaultInjector
 from tests.simulation.host import Host, Killed
 from tests.simulation.matrix import SYNCS, Cell
 
-pytestmark = pytest.mark.deep
+pytestmark = [pytest.mark.deep, pytest.mark.one_of_many]
 
 
 def play(job: str, half: int | None) -> int:

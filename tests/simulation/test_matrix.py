@@ -50,6 +50,7 @@ def test_there_are_twenty_kinds_and_six_jobs() -> None:
     assert (len(CELL_FAULTS), len(JOBS)) == (20, 6)
 
 
+@pytest.mark.one_of_many
 @pytest.mark.parametrize("job", JOBS)
 @pytest.mark.parametrize("kind", CELL_FAULTS)
 def test_one_failing_call_breaks_no_promise(kind: str, job: str) -> None:
