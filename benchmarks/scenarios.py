@@ -30,6 +30,9 @@ def _five_regions(name: str, faults: Mapping[str, Any], words: str) -> Scenario:
     )
 
 
+_INVENTORY_QUERY: Final = "get_source_server_inventory"
+
+
 def _at_size() -> Scenario:
     """Return a scenario of the syncs in their steady state at a sixteenth of a large estate's size, and at all of it.
 
@@ -191,6 +194,48 @@ SCENARIOS: Final = (
             Run("page", "drs_sync_query", "get_source_server_inventory", options={"times": 10, "limit": 50}),
         ),
         prepare=(),
+    ),
+    Scenario(
+        "pages",
+        "a page of 50 of 600, 6,000 and 100,000 servers, and of 10,000 in one account and region; 1,500 servers "
+        "without pages; a query with a filter; the endpoint of large, without latency",
+        Estate(1, 3, 200, known=True),
+        Estate(2, 2, 3, known=True),
+        (
+            *(
+                Run(name, "drs_sync_query", _INVENTORY_QUERY, fleet=fleet, options={"times": 20, "limit": 50})
+                for name, fleet in (
+                    ("servers_600", Estate(1, 3, 200, known=True)),
+                    ("servers_6000", Estate(10, 3, 200, known=True)),
+                    ("servers_100000", Estate(100, 5, 200, known=True)),
+                )
+            ),
+            Run("further", "drs_sync_query", _INVENTORY_QUERY, options={"times": 20, "limit": 50, "further": 1}),
+            Run(
+                "scope_10000",
+                "drs_sync_query",
+                _INVENTORY_QUERY,
+                fleet=Estate(1, 1, 10_000, known=True),
+                options={"times": 20, "limit": 50, "further": 1},
+            ),
+            Run(
+                "all_1500",
+                "drs_sync_query",
+                _INVENTORY_QUERY,
+                fleet=Estate(1, 5, 300, known=True),
+                options={"times": 20},
+            ),
+            Run("filter_1500", "drs_sync_query", _INVENTORY_QUERY, options={"times": 3, "limit": 50, "host-number": 7}),
+            Run(
+                "filter_6000",
+                "drs_sync_query",
+                _INVENTORY_QUERY,
+                fleet=Estate(10, 3, 200, known=True),
+                options={"times": 3, "limit": 50, "host-number": 7},
+            ),
+        ),
+        prepare=(),
+        faults=MappingProxyType({}),
     ),
     Scenario(
         "faces",

@@ -44,6 +44,7 @@ SHORT: Final = (
             *beside_floor(times=5),
             Run("full_scan", "drs_sync_job", "inventory", options={"times": 3, "full-scan": 1}),
             Run("query", "drs_sync_query", "get_source_server_inventory", options={"times": 5, "limit": 500}),
+            Run("page", "drs_sync_query", "get_source_server_inventory", options={"times": 5, "limit": 50}),
             Run("region_status", "drs_sync_query", "region_status", options={"times": 20}),
         ),
         size=Size(accounts=1, regions=3, servers=200),

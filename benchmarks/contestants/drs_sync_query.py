@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,10 +20,13 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--fresh-seconds", type=int, default=None)
     parser.add_argument("--limit", type=int, default=None, help="one page of so many servers, instead of all pages")
+    parser.add_argument("--further", type=int, default=0, help="1: each repetition reads the page after the one before")
+    parser.add_argument("--host-number", type=int, default=None, help="only servers with it in their host name")
     options = parser.parse_args()
     if options.fresh_seconds is not None:
         os.environ["INVENTORY_FRESH_SECONDS"] = str(options.fresh_seconds)
-    query = _region_status() if options.job == "region_status" else _operation(options.job, options.limit)
+    query = _region_status() if options.job == "region_status" else _operation(options)
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     seconds, cpu_seconds = list[float](), list[float]()
     figures: Figures = {}
     for _ in range(options.times):
@@ -30,20 +34,27 @@ def main() -> None:
         figures = query()
         seconds.append(time.perf_counter() - at)
         cpu_seconds.append(time.process_time() - cpu)
-    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, **figures}))
+    grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb) / 1024
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "grown_mb": grown_mb, **figures}))
 
 
-def _operation(name: str, limit: int | None) -> Callable[[], Figures]:
+def _operation(options: argparse.Namespace) -> Callable[[], Figures]:
+    name, limit = options.job, options.limit
+    filters = {} if options.host_number is None else {"filters": {"hostname": f"ip-10-{options.host_number}-"}}
     from service.handlers.query import lambda_handler  # noqa: PLC0415 - its import counts towards the first query
 
+    following = ""
+
     def query() -> Figures:
-        shown, pages, token = 0, 0, ""
+        nonlocal following
+        shown, pages, token = 0, 0, following
         while pages == 0 or (token and limit is None):
-            params = {"nextToken": token, "limit": str(limit or "")}
+            params = {"nextToken": token, "limit": str(limit or ""), **filters}
             body = lambda_handler({"operation": name, "queryParams": params}, None)
             if "error" in body:
                 raise SystemExit(f"{name}: {body}")
             shown, pages, token = shown + body["count"], pages + 1, body.get("nextToken", "")
+        following = token if options.further else ""
         return {"servers": shown, "pages": pages, "source": body["source"], "complete": body["complete"]}
 
     return query

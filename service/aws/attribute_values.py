@@ -63,14 +63,17 @@ def decode(item: Mapping[str, Any]) -> Item:
     """
     plain: Item = {}
     for name, tagged in item.items():
-        ((kind, value),) = tagged.items()
-        # The first three are fast paths: nearly all attributes are such texts, maps and numbers.
+        (kind,) = tagged
+        value = tagged[kind]
+        # The first four are fast paths, without a call for each text and number: nearly all attributes are such.
         if kind == "S" and type(value) is str:
             plain[name] = value
         elif kind == "M" and type(value) is dict:
             plain[name] = decode(value)
         elif kind == "N" and type(value) is str and value.isdecimal():
             plain[name] = int(value)
+        elif kind == "L" and type(value) is list:
+            plain[name] = _list(value)
         else:
             plain[name] = _converted(kind, value)
     return plain
@@ -80,9 +83,14 @@ class _UnknownKind:
     """Type that no value has: DynamoDB has no such kind."""
 
 
-def _plain(tagged: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
-    ((kind, value),) = tagged.items()
-    return _converted(kind, value)
+def _list(values: list[Any]) -> list[Any]:
+    plain: list[Any] = []
+    for tagged in values:
+        (kind,) = tagged
+        value = tagged[kind]
+        is_map = kind == "M" and type(value) is dict  # the fast path
+        plain.append(decode(value) if is_map else _converted(kind, value))
+    return plain
 
 
 def _converted(kind: str, value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -129,7 +137,7 @@ _KINDS: Final[Mapping[str, tuple[type, Callable[[Any], Any]]]] = {
     "BOOL": (bool, _same),
     "N": (str, _number),
     "M": (dict, decode),
-    "L": (list, lambda values: [_plain(each) for each in values]),
+    "L": (list, _list),
     "NULL": (bool, lambda _: None),
     "SS": (list, _texts),
     "NS": (list, _numbers),

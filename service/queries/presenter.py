@@ -6,6 +6,7 @@ An answer has thousands of servers, so this avoids work per server.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -200,5 +201,6 @@ def _sum(values: Iterable[object]) -> int:
     return _number(sum(map(_number, values)))
 
 
+@lru_cache(maxsize=1024)  # disks come in few sizes
 def _gib(size_bytes: int) -> float:
     return round(size_bytes / _GIB, 2)
