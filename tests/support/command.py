@@ -58,7 +58,13 @@ _ENTRIES: Final[Mapping[Program, tuple[str, tuple[str, ...]]]] = {
     "drs-sync": (
         "service.cli.command_line:main",
         # Each command is imported when it is called; here, before the first one. The demonstration would import moto.
-        ("service.cli.main", *_COMMAND_MODULES, "anyio._backends._asyncio", "typer.rich_utils"),
+        (
+            "service.cli.main",
+            *_COMMAND_MODULES,
+            "tests.support.preloaded_models",
+            "anyio._backends._asyncio",
+            "typer.rich_utils",
+        ),
     ),
     "aws": ("awscli.clidriver:main", ("awscli.handlers",)),
 }
