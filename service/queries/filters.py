@@ -88,15 +88,21 @@ class Filters:
         """Whether a server meets every condition at a time."""
         hardware = server["hardware"]
         return (
-            (not self.hostname or self.hostname in server["hostname"].casefold())
-            and (not self.replication_state or self.replication_state == server["replicationState"])
-            and (not self.staging_account or self.staging_account == server["stagingAccountId"])
+            self.matches_brief(server)
             and (not self.source_account or self.source_account == server["sourceAccount"])
             and hardware["totalCores"] >= self.min_cores
             and hardware["ramBytes"] >= self.min_ram_bytes
             and (not self.unhealthy or server["posture"] != Posture.READY)
             and (not self.lag_over_s or (duration_ms(server["lagDuration"]) or 0) > self.lag_over_s * 1000)
             and (not self.not_drilled_days or not _is_drilled(server, now, timedelta(days=self.not_drilled_days)))
+        )
+
+    def matches_brief(self, server: Mapping[str, Any]) -> bool:
+        """Whether a server meets the conditions that are about members of its brief view."""
+        return (
+            (not self.hostname or self.hostname in server["hostname"].casefold())
+            and (not self.replication_state or self.replication_state == server["replicationState"])
+            and (not self.staging_account or self.staging_account == server["stagingAccountId"])
         )
 
     def as_json(self) -> dict[str, Any]:
