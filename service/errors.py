@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from service.error_classes import ERROR_CLASSES, ErrorClass
 from service.error_codes import classify, facts_of
@@ -14,6 +14,7 @@ from service.models import RegionStatus as S
 __all__ = [
     "AwsError",
     "BusyError",
+    "CancellationReason",
     "ConfigurationError",
     "DeadlineExceededError",
     "DrsSyncError",
@@ -67,6 +68,13 @@ class BusyError(RefusalError):
     """Another run does it already. Nothing is wrong with the request, which can be repeated later."""
 
 
+class CancellationReason(NamedTuple):
+    """Why DynamoDB did not carry out one write of a transaction; an empty code where the write itself was fine."""
+
+    code: str = ""
+    message: str = ""
+
+
 class AwsError(DrsSyncError):
     """An AWS call that failed in every attempt. Its texts never contain credentials.
 
@@ -79,6 +87,7 @@ class AwsError(DrsSyncError):
         advice: replaces the fix of the error class.
         error_class: the class; by default what code, text and HTTP status stand for.
         facts: what the texts of the class can name (see `service/error_classes.py`), beside what call and text tell.
+        reasons: of a cancelled transaction, one for each of its writes.
     """
 
     def __init__(
@@ -92,6 +101,7 @@ class AwsError(DrsSyncError):
         advice: str = "",
         error_class: ErrorClass | None = None,
         facts: Mapping[str, str] | None = None,
+        reasons: tuple[CancellationReason, ...] = (),
     ) -> None:
         super().__init__(f"{call.service}:{call.operation} in {call.region}: {code}: {message}")
         self.code = code
@@ -104,6 +114,7 @@ class AwsError(DrsSyncError):
             code, message=message, http_status=http_status, service=call.service, operation=call.operation
         )
         self.facts = dict(facts or {})
+        self.reasons = reasons
 
     def add_facts(self, facts: Mapping[str, str]) -> None:
         """Add what the caller knows about the call; what is there already stays."""
@@ -120,6 +131,7 @@ class AwsError(DrsSyncError):
             advice=self.advice,
             error_class=self.error_class,
             facts=self.facts,
+            reasons=self.reasons,
         )
 
     @property

@@ -8,8 +8,11 @@ from typing import Any, Final
 
 import anyio
 
-from service.aws.attribute_values import Item, decode, encode, encode_value
-from service.aws.dynamodb import TableReader, names_in
+from service.aws import conditional_write
+from service.aws.attribute_values import Item, decode, encode
+from service.aws.conditional_write import ConditionalWrite
+from service.aws.dynamodb import TableReader
+from service.aws.transactions import Outcome, write_each
 from service.errors import AwsError
 from service.models import Call
 
@@ -55,18 +58,17 @@ class Table(TableReader):
 
     async def put_if(self, item: Mapping[str, Any], condition: str, values: Mapping[str, Any] | None = None) -> bool:
         """Put an item if a condition holds; return whether it did."""
-        return await self._conditional("PutItem", {"Item": encode(item)}, condition, values or {}) is not None
+        return await self._write(conditional_write.put(item, condition, values)) is not None
 
     async def delete_if(self, key: Mapping[str, Any], condition: str, values: Mapping[str, Any]) -> bool:
         """Delete an item if a condition holds; return whether it did."""
-        return await self._conditional("DeleteItem", {"Key": encode(key)}, condition, values) is not None
+        return await self._write(conditional_write.delete(key, condition, values)) is not None
 
     async def update_if(
         self, key: Mapping[str, Any], assign: Mapping[str, Any], condition: str, values: Mapping[str, Any] | None = None
     ) -> bool:
         """Set attributes of an item (None removes one) if a condition holds; return whether it did."""
-        expression, names, more = _setting(assign)
-        return await self._update(key, expression, names, condition, {**more, **(values or {})})
+        return await self._write(conditional_write.update(key, assign, condition, values)) is not None
 
     async def advance(
         self,
@@ -83,14 +85,7 @@ class Table(TableReader):
         Returns:
             The new number; None if the condition did not hold.
         """
-        expression, names, more = _setting(assign)
-        params = {
-            "Key": encode(key),
-            "UpdateExpression": expression.replace("SET ", f"SET #{counter}=if_not_exists(#{counter},:base)+:one,", 1),
-            "ExpressionAttributeNames": {**names, f"#{counter}": counter},
-            "ReturnValues": "UPDATED_NEW",
-        }
-        response = await self._conditional("UpdateItem", params, condition, {**more, **values, "base": base, "one": 1})
+        response = await self._write(conditional_write.advance(key, assign, counter, condition, values, base=base))
         if response is None:
             return None
         try:
@@ -98,47 +93,26 @@ class Table(TableReader):
         except (AttributeError, LookupError, TypeError, ValueError):
             raise self.malformed("UpdateItem", f"response is missing the new {counter}") from None
 
-    async def fill(self, key: Mapping[str, Any], assign: Mapping[str, Any], condition: str) -> Item | None:
-        """Set only those attributes that the item does not have yet, if a condition holds.
+    async def fill(self, key: Mapping[str, Any], assign: Mapping[str, Any], condition: str) -> bool:
+        """Set only those attributes that the item does not have yet, if a condition holds; return whether it did."""
+        return await self._write(conditional_write.fill(key, assign, condition)) is not None
+
+    async def write_each(self, writes: Sequence[ConditionalWrite]) -> list[Outcome]:
+        """Carry out writes of different items, up to 100 in one call; one that is refused does not keep the others.
 
         Returns:
-            The whole item as it is then; None if the condition did not hold.
+            For each write True; False if its condition did not hold; the error if DynamoDB refuses this item whenever
+            it is sent, such as one above 400 KB.
+
+        Raises:
+            AwsError: some could not be written; others may be.
         """
-        expression = "SET " + ",".join(f"#{name}=if_not_exists(#{name},:{name})" for name in assign)
-        params = {
-            "Key": encode(key),
-            "UpdateExpression": expression,
-            "ExpressionAttributeNames": {f"#{name}": name for name in assign},
-            "ReturnValues": "ALL_NEW",
-        }
-        response = await self._conditional("UpdateItem", params, condition, assign)
-        if response is None:
-            return None
-        if not isinstance(response.get("Attributes"), Mapping):
-            raise self.malformed("UpdateItem", "response is missing Attributes")
-        return self._decoded("UpdateItem", [response["Attributes"]])[0]
+        return await write_each(self, writes)
 
-    async def _update(
-        self,
-        key: Mapping[str, Any],
-        expression: str,
-        names: Mapping[str, str],
-        condition: str,
-        values: Mapping[str, Any],
-    ) -> bool:
-        params = {"Key": encode(key), "UpdateExpression": expression, "ExpressionAttributeNames": names}
-        return await self._conditional("UpdateItem", params, condition, values) is not None
-
-    async def _conditional(
-        self, operation: str, params: Mapping[str, Any], condition: str, values: Mapping[str, Any]
-    ) -> Mapping[str, Any] | None:
+    async def _write(self, write: ConditionalWrite) -> Mapping[str, Any] | None:
         """Make a conditional call; return its response, or None if the condition did not hold."""
-        names = {**params.get("ExpressionAttributeNames", {}), **{f"#{name}": name for name in names_in(condition)}}
-        request = {**params, "ConditionExpression": condition, "ExpressionAttributeNames": names}
-        if values:
-            request["ExpressionAttributeValues"] = {f":{name}": encode_value(value) for name, value in values.items()}
         try:
-            return await self.call(operation, request)
+            return await self.call(write.operation, write.params)
         except AwsError as error:
             if error.code == "ConditionalCheckFailedException":
                 return None
@@ -226,13 +200,3 @@ class CompareAndSet:
             for name in self._unchanged
         ]
         return " AND ".join(conditions), {f"read_{name}": item[name] for name in self._unchanged if name in item}
-
-
-def _setting(assign: Mapping[str, Any]) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """Return the update expression that sets attributes (None removes one), with its names and values."""
-    values = {name: value for name, value in assign.items() if value is not None}
-    removing = [name for name, value in assign.items() if value is None]
-    expression = "SET " + ",".join(f"#{name}=:{name}" for name in values)
-    if removing:
-        expression += " REMOVE " + ",".join(f"#{name}" for name in removing)
-    return expression, {f"#{name}": name for name in assign}, values

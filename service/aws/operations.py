@@ -76,7 +76,7 @@ _DATA_MANAGEMENT_READS: Final[Operations] = _with(
 READ_WRITE_OPERATIONS: Final[Operations] = _with(
     _with(_DATA_MANAGEMENT_READS, _WRITES_IN_ACCOUNTS),
     {
-        "dynamodb": frozenset({"BatchWriteItem", "DeleteItem", "PutItem", "UpdateItem"}),
+        "dynamodb": frozenset({"BatchWriteItem", "DeleteItem", "PutItem", "TransactWriteItems", "UpdateItem"}),
         "events": frozenset({"DescribeRule", "PutEvents", "PutRule"}),
     },
 )

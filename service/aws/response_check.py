@@ -21,7 +21,13 @@ WRITE_RESPONSES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = MappingPro
             "TagResource": (),
             "UpdateLaunchConfiguration": ("copyTags",),
         },
-        "dynamodb": {"BatchWriteItem": ("UnprocessedItems",), "DeleteItem": (), "PutItem": (), "UpdateItem": ()},
+        "dynamodb": {
+            "BatchWriteItem": ("UnprocessedItems",),
+            "DeleteItem": (),
+            "PutItem": (),
+            "TransactWriteItems": (),
+            "UpdateItem": (),
+        },
         "events": {"PutEvents": ("Entries",), "PutRule": ("RuleArn",)},
         "lambda": {"Invoke": ("StatusCode",)},
     }

@@ -26,7 +26,7 @@ from botocore.parsers import ResponseParserError
 
 from service.aws.credential_errors import CredentialSourceError
 from service.aws.endpoint_fix import endpoint_fix
-from service.errors import AwsError, ConfigurationError
+from service.errors import AwsError, CancellationReason, ConfigurationError
 from service.models import Call
 
 __all__ = ["translating_config_errors", "translating_sdk_errors"]
@@ -110,7 +110,14 @@ def _from_response(response: Mapping[str, Any], call: Call, keys: ReadOnlyCreden
         call,
         http_status=int(meta.get("HTTPStatusCode") or 0),
         retry_after_s=_retry_after_s(response, meta.get("HTTPHeaders", {})),
+        reasons=tuple(_reason(each, keys) for each in response.get("CancellationReasons") or ()),
     )
+
+
+def _reason(reason: Mapping[str, Any], keys: ReadOnlyCredentials | None) -> CancellationReason:
+    """Return why one write of a transaction was not carried out; AWS spells a write that was fine `None`."""
+    code = str(reason.get("Code") or "")
+    return CancellationReason("" if code == "None" else code, _redacted(str(reason.get("Message") or ""), keys))
 
 
 def _retry_after_s(response: Mapping[str, Any], headers: Mapping[str, str]) -> float | None:

@@ -8,7 +8,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from service.aws.conditional_write import update
 from service.aws.dynamodb_write import Table
+from service.errors import AwsError
 from service.inventory.item import POSTURE, POSTURE_SINCE
 from service.inventory.reader import is_server, owner_account, stored_facts
 from service.inventory.server import InstanceFacts
@@ -51,6 +53,11 @@ class ItemKey(NamedTuple):
 
     arn: str
     staging_account: str
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """The key as attributes of the item."""
+        return {"sourceServerArn": self.arn, "stagingAccountId": self.staging_account}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,18 +127,23 @@ class InventoryTable:
             for name, stamp in stamps.items()
         ]
         return await self._table.delete_if(
-            {"sourceServerArn": key.arn, "stagingAccountId": key.staging_account},
+            key.attributes,
             " AND ".join(["attribute_exists( #sourceServerArn )", *conditions]),
             {name: stamp for name, stamp in stamps.items() if stamp is not None},
         )
 
-    async def refresh_copy(self, key: ItemKey, copies: Mapping[str, Any]) -> None:
-        """Update the topology attributes of an inventory item, if it still exists."""
-        await self._table.update_if(
-            {"sourceServerArn": key.arn, "stagingAccountId": key.staging_account},
-            copies,
-            "attribute_exists( #sourceServerArn )",
-        )
+    async def refresh_copies(self, copies: Mapping[ItemKey, Mapping[str, Any]]) -> dict[ItemKey, AwsError]:
+        """Update the topology attributes of inventory items that still exist.
+
+        Returns:
+            The items that DynamoDB refuses to change, with its error.
+
+        Raises:
+            AwsError: some could not be written.
+        """
+        writes = [update(key.attributes, each, "attribute_exists( #sourceServerArn )") for key, each in copies.items()]
+        outcomes = zip(copies, await self._table.write_each(writes), strict=True)
+        return {key: outcome for key, outcome in outcomes if isinstance(outcome, AwsError)}
 
 
 def _parse_stored(item: Mapping[str, Any]) -> StoredItem:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
+from service.aws.conditional_write import fill
 from service.aws.dynamodb import Item
 from service.aws.dynamodb_write import CompareAndSet, Table, WriteConflictError
+from service.errors import AwsError
 from service.inventory.table import ItemKey
 from service.models import Call
 from service.topology.kept import KeptOriginals, Wanted, copy_on_item, server_item_key
@@ -14,7 +16,7 @@ from service.topology.keys import inventory_key, topology_key
 from service.topology.lineage import LineageReader
 from service.topology.origin import ORIGIN
 from service.topology.original import COPIED, RECORDED_ATTRIBUTES
-from service.topology.table import details
+from service.topology.store import Completion
 
 __all__ = ["ItemTopology"]
 
@@ -40,25 +42,20 @@ class ItemTopology:
         found = await self._kept.read(wanted)
         return {lineage: record for lineage, kept in found.items() if (record := kept.record) is not None}
 
-    async def capture(self, topology: Mapping[str, Any]) -> Item:
-        """Return the topology; the item of its server, which is written after this, will have it."""
-        return dict(topology)
+    async def capture(self, topologies: Sequence[Mapping[str, Any]]) -> dict[str, Item | AwsError]:
+        """Return the topologies; the items of their servers, which are written after this, will have them."""
+        return {str(each["pk"]): dict(each) for each in topologies}
 
-    async def complete_topology(
-        self,
-        lineage: str,
-        item_key: ItemKey,
-        configuration: Mapping[str, Any],
-        template: str | None,
-        source_template: Mapping[str, Any] | None = None,
-        *,
-        settled: bool,
-    ) -> Item:
-        """Add what is missing to the originals on an item; as `TopologyTable.complete_topology`."""
-        key = {"sourceServerArn": item_key.arn, "stagingAccountId": item_key.staging_account}
-        found = details(configuration, template, source_template, settled=settled)
-        await self._inventory.fill(key, found, "attribute_exists( #sourceServerArn )")
-        return (await self.topologies({lineage: (item_key,)})).get(lineage, {})
+    async def complete(self, completions: Sequence[Completion]) -> dict[str, Item | AwsError]:
+        """Add what is missing to the originals on items; as `TopologyTable.complete`."""
+        by_key = {each.item_key: each for each in completions}
+        writes = [
+            fill(key.attributes, each.found, "attribute_exists( #sourceServerArn )") for key, each in by_key.items()
+        ]
+        outcomes = zip(by_key.values(), await self._inventory.write_each(writes), strict=True)
+        refused = {each.lineage: outcome for each, outcome in outcomes if isinstance(outcome, AwsError)}
+        stored = await self.topologies({each.lineage: (key,) for key, each in by_key.items()})
+        return {each.lineage: refused.get(each.lineage) or stored.get(each.lineage, {}) for each in completions}
 
     async def fill_origin(
         self, lineage: str, item_key: ItemKey, values_of: Callable[[Item], Mapping[str, Any]]
@@ -66,7 +63,7 @@ class ItemTopology:
         """Set what is missing of an origin on the item of its server; as `TopologyTable.fill_origin`."""
         update = CompareAndSet(
             self._inventory,
-            {"sourceServerArn": item_key.arn, "stagingAccountId": item_key.staging_account},
+            item_key.attributes,
             unchanged=ORIGIN,
             attempts=_ATTEMPTS,
             call=Call("dynamodb", "UpdateItem", "hub", ""),
@@ -111,9 +108,7 @@ class ItemTopology:
         )
 
     async def _has_originals(self, item_key: ItemKey, lineage: str) -> bool:
-        item = await self._inventory.get(
-            {"sourceServerArn": item_key.arn, "stagingAccountId": item_key.staging_account}
-        )
+        item = await self._inventory.get(item_key.attributes)
         return copy_on_item(item or {}, lineage) is not None
 
     def item_attributes(self, topology: Mapping[str, Any]) -> dict[str, Any]:

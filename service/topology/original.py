@@ -36,6 +36,7 @@ __all__ = [
     "TEMPLATE_SETTLED",
     "capture",
     "choose_template",
+    "details",
     "inventory_copy",
     "missing_details",
     "stored_originals",
@@ -149,6 +150,28 @@ def choose_template(templates: Sequence[Mapping[str, Any]], configuration: Mappi
         expected = _compared(configuration) if configuration else None
         candidates = [each for each in candidates if _compared(each) == expected]
     return str(candidates[0][_OWN_ID]) if len(candidates) == 1 else None
+
+
+def details(
+    configuration: Mapping[str, Any],
+    templates: Sequence[Mapping[str, Any]] | None,
+    source_template: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the attributes that complete a topology, without those that are not known.
+
+    Args:
+        configuration: replication configuration of the server.
+        templates: replication configuration templates of the replicating account and region; None if not read.
+        source_template: default template of the source side.
+    """
+    template = choose_template(templates or (), configuration)
+    found = {
+        _CONFIGURATION: configuration,
+        TEMPLATE_ID: template,
+        TEMPLATE_SETTLED: (templates is not None and template is None) or None,
+        "sourceSideTemplate": source_template,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _compared(configuration: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from service.aws.dynamodb import Item
+from service.errors import AwsError
 from service.inventory.table import ItemKey
 from service.topology.kept import Wanted
 from service.topology.lineage import LineageReader
 
-__all__ = ["TopologyStore"]
+__all__ = ["Completion", "TopologyStore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a read found that a topology lacks.
+
+    Attributes:
+        lineage: ARN of the lineage.
+        item_key: key of the inventory item of the server.
+        found: attributes of the topology, at least one; those that it has already keep their values.
+    """
+
+    lineage: str
+    item_key: ItemKey
+    found: Mapping[str, Any]
 
 
 class TopologyStore(Protocol):
@@ -23,21 +40,12 @@ class TopologyStore(Protocol):
         """Return the recorded topologies by lineage ARN."""
         ...
 
-    async def capture(self, topology: Mapping[str, Any]) -> Item:
-        """Record a topology unless there is one; return the recorded one."""
+    async def capture(self, topologies: Sequence[Mapping[str, Any]]) -> dict[str, Item | AwsError]:
+        """Record topologies, each unless there is one; return the recorded one, or why it was refused, by lineage."""
         ...
 
-    async def complete_topology(
-        self,
-        lineage: str,
-        item_key: ItemKey,
-        configuration: Mapping[str, Any],
-        template: str | None,
-        source_template: Mapping[str, Any] | None = None,
-        *,
-        settled: bool,
-    ) -> Item:
-        """Add details that are missing, and return the topology."""
+    async def complete(self, completions: Sequence[Completion]) -> dict[str, Item | AwsError]:
+        """Add what is missing; return the topology, or why the addition was refused, by lineage."""
         ...
 
     async def fill_origin(

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
+from service.aws.conditional_write import fill, put
 from service.aws.dynamodb import Item
 from service.aws.dynamodb_write import CompareAndSet, Table, WriteConflictError
+from service.errors import AwsError
 from service.fanout import fan_out
 from service.inventory.table import ItemKey
 from service.models import Call
 from service.topology import history
-from service.topology.carrier import Carrier, history_update, put_in_batches
+from service.topology.carrier import Carrier, history_update, put_names
 from service.topology.kept import Kept, KeptOriginals, Wanted
 from service.topology.keys import topology_key
 from service.topology.lineage import LineageReader
 from service.topology.merge import is_contained
 from service.topology.origin import ORIGIN
-from service.topology.original import TEMPLATE_SETTLED
+from service.topology.store import Completion
 
-__all__ = ["TopologyTable", "details"]
+__all__ = ["TopologyTable"]
 
 _ATTEMPTS: Final = 4
 _CARRIED_AT_ONCE: Final = 8
@@ -46,8 +48,7 @@ class TopologyTable:
 
     async def topologies(self, wanted: Wanted) -> dict[str, Item]:
         """Return the existing topology items by lineage ARN."""
-        items = await self._own.get_many(topology_key(lineage) for lineage in sorted(wanted))
-        found = {str(item["pk"]): item for item in items}
+        found = await self._read(sorted(wanted))
         missing = {lineage: item_keys for lineage, item_keys in wanted.items() if lineage not in found}
         kept = await self._kept.read(missing) if missing else {}
         async with fan_out(list(kept.values()), self._carry, concurrency=_CARRIED_AT_ONCE) as carried:
@@ -64,34 +65,41 @@ class TopologyTable:
             return stored
         return await self._carrier.record(kept.copy)
 
-    async def capture(self, topology: Mapping[str, Any]) -> Item:
-        """Write a topology item unless there is one; return the stored item, whichever it is."""
-        if await self._own.put_if(topology, "attribute_not_exists( #pk )"):
-            return dict(topology)
-        return await self._own.get(topology_key(topology["pk"])) or dict(topology)
+    async def capture(self, topologies: Sequence[Mapping[str, Any]]) -> dict[str, Item | AwsError]:
+        """Write topology items, each unless there is one.
 
-    async def complete_topology(
-        self,
-        lineage: str,
-        item_key: ItemKey,  # noqa: ARG002 - for the store without a table of its own
-        configuration: Mapping[str, Any],
-        template: str | None,
-        source_template: Mapping[str, Any] | None = None,
-        *,
-        settled: bool,
-    ) -> Item:
-        """Add configuration, template id and the template of the source side to a topology; existing values are kept.
-
-        Args:
-            lineage: ARN of the lineage.
-            item_key: key of the inventory item of the server.
-            configuration: replication configuration of the server.
-            template: id of its template, None if unknown.
-            source_template: default template of the source side.
-            settled: no later sync can find the template.
+        Returns:
+            For each lineage the item that is stored, whichever it is; the error of one that DynamoDB refuses.
         """
-        found = details(configuration, template, source_template, settled=settled)
-        return await self._own.fill(topology_key(lineage), found, "attribute_exists( #pk )") or {}
+        by_lineage = {str(each["pk"]): dict(each) for each in topologies}
+        writes = [put(each, "attribute_not_exists( #pk )") for each in by_lineage.values()]
+        outcomes = dict(zip(by_lineage, await self._own.write_each(writes), strict=True))
+        stored = await self._read([lineage for lineage, outcome in outcomes.items() if outcome is False])
+        return {
+            lineage: outcome if isinstance(outcome, AwsError) else stored.get(lineage, by_lineage[lineage])
+            for lineage, outcome in outcomes.items()
+        }
+
+    async def complete(self, completions: Sequence[Completion]) -> dict[str, Item | AwsError]:
+        """Add what topologies lack; existing values are kept. Items of the inventory are not written.
+
+        Returns:
+            For each lineage its topology as it is then, empty if there is none; the error of one that DynamoDB refuses.
+        """
+        by_lineage = {each.lineage: each for each in completions}  # servers of one lineage complete one item
+        writes = [
+            fill(topology_key(lineage), each.found, "attribute_exists( #pk )") for lineage, each in by_lineage.items()
+        ]
+        outcomes = dict(zip(by_lineage, await self._own.write_each(writes), strict=True))
+        stored = await self._read([lineage for lineage, outcome in outcomes.items() if outcome is True])
+        return {
+            lineage: outcome if isinstance(outcome, AwsError) else stored.get(lineage, {})
+            for lineage, outcome in outcomes.items()
+        }
+
+    async def _read(self, lineages: Iterable[str]) -> dict[str, Item]:
+        items = await self._own.get_many(topology_key(lineage) for lineage in lineages)
+        return {str(item["pk"]): item for item in items}
 
     async def fill_origin(
         self,
@@ -147,7 +155,7 @@ class TopologyTable:
 
     async def put_name_items(self, name_items: Sequence[Item]) -> None:
         """Put name items."""
-        await put_in_batches(self._own, name_items)
+        await put_names(self._own, name_items)
 
     async def keep_originals(self, lineage: str, item_key: ItemKey) -> None:
         """Make sure that originals on the item of a server outlive it; it is about to be removed."""
@@ -156,16 +164,3 @@ class TopologyTable:
     def item_attributes(self, topology: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002 - see `ItemTopology`
         """Return the attributes of a topology that the item of its server has beside the usual copy: none."""
         return {}
-
-
-def details(
-    configuration: Mapping[str, Any], template: str | None, source_template: Mapping[str, Any] | None, *, settled: bool
-) -> dict[str, Any]:
-    """Return the attributes that complete a topology, without those that are not known."""
-    found = {
-        "originalReplicationConfiguration": configuration,
-        "originalReplicationConfigurationTemplateId": template,
-        TEMPLATE_SETTLED: (settled and template is None) or None,
-        "sourceSideTemplate": source_template,
-    }
-    return {name: value for name, value in found.items() if value is not None}

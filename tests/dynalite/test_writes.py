@@ -12,6 +12,7 @@ from service.accounts.table import TargetAccountsTable
 from service.aws.client import AwsClient
 from service.aws.dynamodb import Item
 from service.aws.dynamodb_write import Table
+from service.errors import AwsError
 from service.inventory.table import InventoryTable, ItemKey
 from service.models import Scope, iso
 from service.settings import load_settings
@@ -19,6 +20,7 @@ from service.topology.carry_over import CarryOver
 from service.topology.keys import inventory_key
 from service.topology.lineage import name_items
 from service.topology.origin import missing_values
+from service.topology.store import Completion
 from service.topology.table import TopologyTable
 from tests.support.sandbox import EngineSandbox
 
@@ -95,13 +97,21 @@ async def test_an_item_that_gained_or_lost_its_stamp_meanwhile_is_not_removed(ta
 
 async def test_an_original_is_written_once_and_only_filled_up(own: Table, table: Table) -> None:
     topologies = TopologyTable(own, table)
-    await topologies.capture(TOPOLOGY)
-    assert await topologies.capture({**TOPOLOGY, "originalInstanceId": "i-2"}) == TOPOLOGY
-    filled = await topologies.complete_topology(f"{ARN}0", KEY, {"subnet": "a"}, "rct-1", settled=True)
-    again = await topologies.complete_topology(f"{ARN}0", KEY, {"subnet": "b"}, "rct-2", {"arn": "t"}, settled=True)
+    await topologies.capture([TOPOLOGY])
+    other = {**TOPOLOGY, "pk": f"{ARN}2"}
+    captured = await topologies.capture([{**TOPOLOGY, "originalInstanceId": "i-2"}, other])
+    assert captured == {f"{ARN}0": TOPOLOGY, f"{ARN}2": other}
+
+    async def complete(number: int, **found: object) -> Item | AwsError:
+        lineages = (f"{ARN}{number}", f"{ARN}2")
+        return (await topologies.complete([Completion(lineage, KEY, found) for lineage in lineages]))[lineages[0]]
+
+    filled = await complete(0, originalReplicationConfiguration={"subnet": "a"}, captureMethod="late")
+    again = await complete(0, originalReplicationConfiguration={"subnet": "b"}, sourceSideTemplate={"arn": "t"})
+    assert isinstance(filled, dict)
     assert again == {**filled, "sourceSideTemplate": {"arn": "t"}}
     assert again["originalReplicationConfiguration"] == {"subnet": "a"}
-    assert await topologies.complete_topology(f"{ARN}1", KEY, {"subnet": "a"}, None, settled=True) == {}
+    assert await complete(1, originalReplicationConfiguration={"subnet": "a"}) == {}
 
 
 class _Overtaken(Table):
@@ -123,7 +133,7 @@ async def test_an_origin_is_filled_from_one_report_by_two_runs_at_once(
     overtaken = _Overtaken(aws_client.hub(), own.name, aws_client.hub_region)
     topologies = TopologyTable(overtaken, table)
     key = {name: TOPOLOGY[name] for name in ("pk", "sk")}
-    await topologies.capture(key)
+    await topologies.capture([key])
     overtaken.others = others
     reported = {"originalInstanceId": "i-2", "originalAvailabilityZone": "us-east-1a"}
     filled = await topologies.fill_origin(f"{ARN}0", KEY, lambda topology: missing_values(topology, reported))
@@ -135,8 +145,8 @@ async def test_the_copy_in_an_item_is_brought_up_to_date_and_a_removed_server_st
     """Topology details are read after the removals of the scope, and another run may remove items too."""
     inventory = InventoryTable(table)
     await inventory.write([server(1)])
-    for number in (1, 2):
-        await inventory.refresh_copy(ItemKey(f"{ARN}{number}", SCOPE.account_id), {"topologyComplete": True})
+    keys = [ItemKey(f"{ARN}{number}", SCOPE.account_id) for number in (1, 2)]
+    assert await inventory.refresh_copies({key: {"topologyComplete": True} for key in keys}) == {}
     assert [item async for item in table.scan()] == [{**server(1), "topologyComplete": True}]
 
 
@@ -144,7 +154,7 @@ async def test_a_history_is_begun_and_none_of_it_lost(own: Table, table: Table) 
     """In dynalite equal lists compare as different, so appending to a history always conflicts and changes nothing."""
     topologies = TopologyTable(own, table)
     assert not await topologies.add_history(f"{ARN}0", lambda _: {"instanceId": "i-2"})
-    await topologies.capture(TOPOLOGY)
+    await topologies.capture([TOPOLOGY])
     assert await topologies.add_history(f"{ARN}0", lambda _: {"instanceId": "i-2"})
     begun = await topologies.topologies({f"{ARN}0": ()})
     assert not await topologies.add_history(f"{ARN}0", lambda _: {"instanceId": "i-3"})
@@ -156,7 +166,7 @@ async def test_names_lead_to_their_lineage(own: Table, table: Table) -> None:
     items = name_items(f"{ARN}0", f"{ARN}1", [f"name-{number}" for number in range(40)])
     await topologies.put_name_items(items)
     await topologies.put_name_items(items)
-    await topologies.capture(TOPOLOGY)
+    await topologies.capture([TOPOLOGY])
     await inventory.write([server(1)])
     for number in range(40):  # two batches, and the ends of both
         assert await topologies.lineages.by_name(f"NAME-{number}") == (f"{ARN}0",)
@@ -178,7 +188,7 @@ async def test_what_an_earlier_version_left_is_carried_over(own: Table, table: T
     ]
     for item in earlier:
         await table.put_many([item])
-    await TopologyTable(own, table).capture({**TOPOLOGY, "pk": f"{ARN}9", "captureMethod": "late"})
+    await TopologyTable(own, table).capture([{**TOPOLOGY, "pk": f"{ARN}9", "captureMethod": "late"}])
     walk = CarryOver(own, table, lambda: NOW)
     carried = [await walk.run(pages=1) for _ in range(4)]
     assert (sum(carried), carried[-1]) == (5, 0)

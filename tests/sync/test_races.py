@@ -18,6 +18,8 @@ from service.regions.known_accounts import KnownAccounts
 from service.regions.status_rows import Observation
 from service.settings import load_settings
 from service.topology.history import ATTRIBUTE, history_of
+from service.topology.original import TEMPLATE_ID
+from service.topology.store import Completion
 from service.topology.table import TopologyTable
 from tests.support.sandbox import EngineSandbox
 
@@ -98,10 +100,11 @@ async def test_details_that_come_later_change_no_original(sandbox: EngineSandbox
     key = ItemKey(LINEAGE, sandbox.names.a)
     async with AwsClient(load_settings(), utc_now) as aws_client:
         topologies = topology_table(sandbox, aws_client)
-        found = await topologies.complete_topology(LINEAGE, key, {"subnet": "subnet-2"}, "rct-1", settled=True)
-        captured = await topologies.capture({**KEY, "originalAccountId": sandbox.names.b})
-    assert found == captured == {**KEY, **recorded, "originalReplicationConfigurationTemplateId": "rct-1"}
-    assert items.get_item(Key=KEY)["Item"] == found
+        later = {"originalReplicationConfiguration": {"subnet": "subnet-2"}, TEMPLATE_ID: "rct-1"}
+        found = await topologies.complete([Completion(LINEAGE, key, later)])
+        captured = await topologies.capture([{**KEY, "originalAccountId": sandbox.names.b}])
+    assert found == captured == {LINEAGE: {**KEY, **recorded, TEMPLATE_ID: "rct-1"}}
+    assert items.get_item(Key=KEY)["Item"] == found[LINEAGE]
 
 
 async def test_an_origin_that_another_run_fills_meanwhile_stays(sandbox: EngineSandbox) -> None:

@@ -12,6 +12,7 @@ from service.fanout import fan_out
 from service.inventory.server import SourceServer
 from service.inventory.table import ItemKey
 from service.models import Problem, Scope
+from service.sync.inventory.copies import refresh_copies
 from service.sync.inventory.servers import ScannedServer
 from service.sync.inventory.tools import ScanTools
 from service.topology.origin import (
@@ -103,17 +104,22 @@ class OriginFiller:
         return fills
 
     async def _fill_with_copies(self, fills: Sequence[_Fill]) -> list[Problem]:
-        async with fan_out(fills, self._fill_and_copy, concurrency=_FILLS_AT_ONCE) as problems:
-            return [problem async for problem in problems if problem is not None]
+        """Fill topologies, then the copies on the items of the servers."""
+        problems: list[Problem] = []
+        copies: dict[ItemKey, Mapping[str, Any]] = {}
+        async with fan_out(fills, self._try_to_fill, concurrency=_FILLS_AT_ONCE) as done:
+            async for key, topology in done:
+                if isinstance(topology, AwsError):
+                    problems.append(topology.problem)
+                elif topology:
+                    copies[key] = inventory_copy(topology)
+        return problems + await refresh_copies(self._tools.inventory, copies)
 
-    async def _fill_and_copy(self, fill: _Fill) -> Problem | None:
+    async def _try_to_fill(self, fill: _Fill) -> tuple[ItemKey, Topology | AwsError]:
         try:
-            topology = await self._fill(fill)
-            if topology:
-                await self._tools.inventory.refresh_copy(fill.key, inventory_copy(topology))
+            return fill.key, await self._fill(fill)
         except AwsError as error:
-            return error.problem
-        return None
+            return fill.key, error
 
     async def _fill(self, fill: _Fill) -> Topology:
         return await self._tools.topology.fill_origin(fill.server.lineage, fill.key, fill.values_of)

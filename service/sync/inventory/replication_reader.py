@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+import anyio
+
 from service.aws.drs import DrsReads
 from service.errors import AwsError
+from service.fanout import fan_out
 from service.inventory.server import SourceServer
 from service.models import Problem, Scope
+from service.sync.inventory.copies import problem_of_server
 from service.sync.inventory.templates import Listed
 from service.sync.inventory.tools import ScanTools
 from service.sync.inventory.topology_warnings import templates_problem
 
 __all__ = ["ReplicationReader"]
+
+_log: Final = logging.getLogger(__name__)
 
 # Whether GetReplicationConfiguration takes the id of an extended server is not documented.
 _NOT_HERE: Final = frozenset({"ResourceNotFoundException", "ValidationException"})
@@ -28,6 +35,9 @@ class ReplicationReader:
         self._tools = tools
         self._templates: dict[Scope, Listed | None] = {}
         self._closed: set[Scope] = set()
+        self._tried: set[str] = set()
+        self._reads_left = tools.settings.topology_reads_per_scope
+        self._began, self._time_s = anyio.current_time(), tools.scope_time_s()
 
     def templates_of(self, server: SourceServer) -> Listed | None:
         """Return the templates that were read for a server; None if they could not be read."""
@@ -45,7 +55,40 @@ class ReplicationReader:
                 warnings.append(templates_problem(error, scope, self._scope))
         return warnings
 
-    async def configuration_of(self, server: SourceServer) -> Mapping[str, Any]:
+    async def configurations(
+        self, servers: Iterable[SourceServer], *, share: float
+    ) -> tuple[dict[str, Mapping[str, Any]], list[Problem]]:
+        """Read replication configurations, each once per scan, as far as time and the budget of calls go.
+
+        Args:
+            servers: the servers.
+            share: share of the scope's time after which no more is read; the next run reads the rest.
+
+        Returns:
+            What was read, by the ARN of the server, and warnings about what could not be read.
+        """
+        todo = [each for each in servers if each.arn not in self._tried][: self._reads_left]
+        found: dict[str, Mapping[str, Any]] = {}
+        warnings: list[Problem] = []
+
+        async def read(server: SourceServer) -> None:
+            self._reads_left -= 1
+            self._tried.add(server.arn)
+            try:
+                found[server.arn] = await self._configuration_of(server)
+            except AwsError as error:
+                warnings.append(problem_of_server(server.server_id, error))
+
+        with anyio.CancelScope(deadline=self._began + share * self._time_s):
+            async with fan_out(todo, read, concurrency=self._tools.settings.drs_calls_at_once) as done:
+                async for _ in done:
+                    pass
+        if len(found) + len(warnings) < len(todo):
+            facts = {"scope": self._scope, "read": len(found), "left": len(todo) - len(found) - len(warnings)}
+            _log.info("no time left for replication configurations, which the next scan reads", extra=facts)
+        return found, warnings
+
+    async def _configuration_of(self, server: SourceServer) -> Mapping[str, Any]:
         """Read the replication configuration here; where that is refused for an extended server, where it replicates.
 
         Raises:

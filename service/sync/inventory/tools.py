@@ -60,6 +60,10 @@ class ScanTools:
         # The clock of the sender may be ahead of AWS's, and that of the next scan ahead of this one's.
         return timedelta(seconds=self.settings.scope_deadline_seconds) + _SIGNATURE_VALID + 2 * _CLOCK_DIFFERENCE
 
+    def scope_time_s(self) -> float:
+        """Return how many seconds a scope has that begins now."""
+        return min(self.settings.scope_deadline_seconds, self._run.deadline.remaining_s())
+
     async def was_told_empty(self, scope: Scope, *, before: datetime) -> bool:
         """Whether a scan that began before was told that nothing is in a scope, and none has listed it since.
 

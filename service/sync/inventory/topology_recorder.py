@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from service.fanout import fan_out
 from service.inventory.server import SourceServer
 from service.inventory.table import ItemKey
 from service.models import Problem, Scope, parse_iso
+from service.sync.inventory.copies import problem_of_server, refresh_copies
 from service.sync.inventory.origin_filler import OriginFiller
 from service.sync.inventory.replication_reader import ReplicationReader
 from service.sync.inventory.servers import ScannedServer
@@ -31,15 +32,17 @@ from service.topology.original import (
     TEMPLATE_ID,
     TEMPLATE_MISSING,
     capture,
-    choose_template,
+    details,
     inventory_copy,
     missing_details,
 )
+from service.topology.store import Completion
 
 __all__ = ["Recorded", "TopologyRecorder", "missing_names"]
 
 _log = logging.getLogger(__name__)
-_CAPTURES_AT_ONCE: Final = 8
+_SHARE_WHILE_LISTING: Final = 0.5  # of a scope's time, for configurations of new servers before these are written
+_SHARE_OF_READS: Final = 0.9  # of a scope's time, for those of all others; the rest is for writing what was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +155,7 @@ class TopologyRecorder:
         wanted = {lineage: _items_of(each.server, each.key) for lineage, each in forward.items()}
         topologies: dict[str, Mapping[str, Any]] = dict(await self._tools.topology.topologies(wanted))
         new = [each for lineage, each in forward.items() if lineage not in topologies]
-        warnings: list[Problem] = []
-        if new:
-            warnings += await self._replication.read_templates(each.server for each in new)
-            originals = [self._original_of(each) for each in new]
-            for scanned, original in zip(new, originals, strict=True):
-                warnings += warnings_of_capture(scanned.server, original, self._scope)
-            async with fan_out(originals, self._tools.topology.capture, concurrency=_CAPTURES_AT_ONCE) as captured:
-                topologies.update({topology["pk"]: topology async for topology in captured})
+        warnings = await self._capture(new, topologies) if new else []
         new_lineages = {each.server.lineage for each in new}
         topologies = await self._origins.fill([*forward.values()], topologies)
         for lineage, each in forward.items():
@@ -180,13 +176,53 @@ class TopologyRecorder:
         if moved(topology) is not None:
             await self._tools.topology.add_history(server.lineage, moved)
 
-    def _original_of(self, scanned: ScannedServer) -> dict[str, Any]:
-        return capture(
+    async def _capture(
+        self, servers: Sequence[ScannedServer], topologies: dict[str, Mapping[str, Any]]
+    ) -> list[Problem]:
+        """Capture the original topology of servers into `topologies`, complete as far as it can be read now.
+
+        Raises:
+            AwsError: one could not be written.
+        """
+        warnings = await self._replication.read_templates(each.server for each in servers)
+        found, problems = await self._replication.configurations(
+            (each.server for each in servers), share=_SHARE_WHILE_LISTING
+        )
+        await self._read_source_side(each.server for each in servers if each.server.arn in found)
+        originals = {each.server.lineage: self._original_of(each, found.get(each.server.arn)) for each in servers}
+        for each in servers:
+            warnings += warnings_of_capture(each.server, originals[each.server.lineage], self._scope)
+        refused: list[ScannedServer] = []
+        captured = await self._tools.topology.capture([*originals.values()])
+        for each in servers:
+            outcome = captured[each.server.lineage]
+            if isinstance(outcome, AwsError):  # its configuration, the one part of it without a limit, may be too large
+                problems.append(problem_of_server(each.server.server_id, outcome))
+                refused.append(each)
+            else:
+                topologies[each.server.lineage] = outcome
+        for lineage, outcome in (await self._tools.topology.capture([self._original_of(e) for e in refused])).items():
+            if isinstance(outcome, AwsError):
+                raise outcome
+            topologies[lineage] = outcome
+        return warnings + problems
+
+    def _original_of(self, scanned: ScannedServer, configuration: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        original = capture(
             scanned.server,
             self._scope,
             now=self._tools.now(),
             templates=self._replication.templates_of(scanned.server),
             legacy=scanned.stored.item if scanned.stored else {},
+        )
+        return original if configuration is None else {**self._details_of(scanned.server, configuration), **original}
+
+    def _details_of(self, server: SourceServer, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        origin = server.origin(self._scope)
+        return details(
+            configuration,
+            self._replication.templates_of(server),
+            self._source_side.get(origin) if origin is not None else None,
         )
 
     async def complete(self) -> list[Problem]:
@@ -207,10 +243,16 @@ class TopologyRecorder:
         unfinished = await self._with_topologies([each for each in self._unfinished if self._is_worth_reading(each)])
         warnings += await self._correct_copies([each for each in unfinished if not self._can_complete(each)])
         todo = [each for each in unfinished if self._can_complete(each)]
-        todo = todo[: self._tools.settings.topology_reads_per_scope]
-        await self._read_source_side({origin for each in todo if (origin := each.server.origin(self._scope))})
-        async with fan_out(todo, self._complete, concurrency=self._tools.settings.drs_calls_at_once) as problems:
-            return warnings + [problem async for problem in problems if problem is not None]
+        unread = [each.server for each in todo if each.configuration is None]
+        found, problems = await self._replication.configurations(unread, share=_SHARE_OF_READS)
+        configurations = {each.server.arn: each.configuration or found.get(each.server.arn) for each in todo}
+        await self._read_source_side(each.server for each in todo if configurations[each.server.arn])
+        completions = [
+            (each, Completion(each.server.lineage, each.key, self._details_of(each.server, configuration)))
+            for each in todo
+            if (configuration := configurations[each.server.arn])
+        ]
+        return [*warnings, *problems, *await self._complete(completions)]
 
     def _is_worth_reading(self, unfinished: _Unfinished) -> bool:
         """Whether its topology may be completed now: not if only a template is missing that could not be read."""
@@ -230,22 +272,19 @@ class TopologyRecorder:
 
     async def _correct_copies(self, unfinished: Sequence[_Unfinished]) -> list[Problem]:
         """Have inventory items not call a topology complete that lacks something which could not be read."""
-        problems: list[Problem] = []
-        for each in unfinished:
-            if each.claimed_complete and each.topology:
-                try:
-                    await self._tools.inventory.refresh_copy(each.key, inventory_copy(each.topology))
-                except AwsError as error:
-                    problems.append(error.problem)
-        return problems
+        wrong = [each for each in unfinished if each.claimed_complete and each.topology]
+        return await refresh_copies(
+            self._tools.inventory, {each.key: inventory_copy(each.topology or {}) for each in wrong}
+        )
 
-    async def _read_source_side(self, origins: set[Scope]) -> None:
+    async def _read_source_side(self, servers: Iterable[SourceServer]) -> None:
         """Read the default template of the scopes that servers came from: a reversed server will take it.
 
         It is no part of the originals, and the source side may well be out of reach or not use DRS: then there is none.
         With several templates there is none either, since no API says which one is the default.
         """
-        for origin in sorted(origins - {self._scope}):
+        origins = {origin for server in servers if (origin := server.origin(self._scope)) is not None}
+        for origin in sorted(origins - {self._scope} - self._source_side.keys()):
             try:
                 listed = await self._tools.source_templates(origin)
             except AwsError as error:
@@ -253,25 +292,21 @@ class TopologyRecorder:
                 listed = ()
             self._source_side[origin] = listed[0] if len(listed) == 1 else None
 
-    async def _complete(self, unfinished: _Unfinished) -> Problem | None:
-        server, origin = unfinished.server, unfinished.server.origin(self._scope)
+    async def _complete(self, completions: Sequence[tuple[_Unfinished, Completion]]) -> list[Problem]:
+        """Write what was found to the topologies, then the copies on the items of the servers."""
+        problems: list[Problem] = []
+        copies: dict[ItemKey, Mapping[str, Any]] = {}
         try:
-            configuration = unfinished.configuration or await self._replication.configuration_of(server)
-            templates = self._replication.templates_of(server)
-            topology = await self._tools.topology.complete_topology(
-                server.lineage,
-                unfinished.key,
-                configuration,
-                choose_template(templates or (), configuration),
-                self._source_side.get(origin) if origin else None,
-                settled=templates is not None,
-            )
-            await self._tools.inventory.refresh_copy(unfinished.key, inventory_copy(topology))
+            topologies = await self._tools.topology.complete([completion for _, completion in completions])
         except AwsError as error:
-            if error.code == "ValidationException":  # about this server alone, such as a configuration above 400 KB
-                return replace(error.problem, message=f"{server.server_id}: {error.message}")
-            return error.problem
-        return None
+            return [error.problem]
+        for each, _ in completions:
+            topology = topologies[each.server.lineage]
+            if isinstance(topology, AwsError):
+                problems.append(problem_of_server(each.server.server_id, topology))
+            else:
+                copies[each.key] = inventory_copy(topology)
+        return problems + await refresh_copies(self._tools.inventory, copies)
 
     async def _reread_configurations(self) -> list[Problem]:
         """Read again the configuration of the servers whose turn it is; what differs goes to their history."""
