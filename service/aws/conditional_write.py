@@ -9,7 +9,7 @@ from typing import Any
 from service.aws.attribute_values import encode, encode_value
 from service.aws.dynamodb import names_in
 
-__all__ = ["ConditionalWrite", "advance", "delete", "fill", "put", "update"]
+__all__ = ["ConditionalWrite", "advance", "delete", "fill", "put", "unchanged", "update"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,24 @@ def advance(
     expression = _setting(assign).replace("SET ", f"SET #{counter}=if_not_exists(#{counter},:base)+:one,", 1)
     params = _update(key, expression, (*assign, counter)) | {"ReturnValues": "UPDATED_NEW"}
     return _conditional("UpdateItem", params, condition, {**_present(assign), **values, "base": base, "one": 1})
+
+
+def unchanged(
+    key: Mapping[str, Any], item: Mapping[str, Any] | None, names: Iterable[str]
+) -> tuple[str, dict[str, Any]]:
+    """Return the condition that some attributes of an item are as they were read, with the values in it.
+
+    Args:
+        key: the item's key.
+        item: the item as it was read; None where there was none, and must still be none.
+        names: the attributes.
+    """
+    hash_key = next(iter(key))
+    if item is None:
+        return f"attribute_not_exists( #{hash_key} )", {}
+    conditions = [f"attribute_exists( #{hash_key} )"]
+    conditions += [f"#{name} = :read_{name}" if name in item else f"attribute_not_exists( #{name} )" for name in names]
+    return " AND ".join(conditions), {f"read_{name}": item[name] for name in names if name in item}
 
 
 def _conditional(

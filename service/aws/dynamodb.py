@@ -147,9 +147,10 @@ class TableReader:
         self._decoded(operation, [last_key])
         return items, last_key
 
-    async def probe(self) -> None:
-        """Read one item at most, to see that the table can be read. Raises AwsError."""
-        await self._page("Scan", {"Limit": 1})
+    async def has_items(self) -> bool:
+        """Whether the table has an item, by a consistent read of one at most. Raises AwsError."""
+        items, last_key = await self._page("Scan", {"Limit": 1, "ConsistentRead": True})
+        return bool(items or last_key)
 
     async def get(self, key: Mapping[str, Any]) -> Item | None:
         """Read one item, consistently; None when there is none. Raises AwsError."""

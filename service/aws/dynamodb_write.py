@@ -191,12 +191,4 @@ class CompareAndSet:
 
     def _is_unchanged(self) -> tuple[str, dict[str, Any]]:
         """Return the condition that the item is as it was read, with the values in it."""
-        item = self._item
-        if item is None:
-            return f"attribute_not_exists( #{next(iter(self._key))} )", {}
-        conditions = [f"attribute_exists( #{next(iter(self._key))} )"]
-        conditions += [
-            f"#{name} = :read_{name}" if name in item else f"attribute_not_exists( #{name} )"
-            for name in self._unchanged
-        ]
-        return " AND ".join(conditions), {f"read_{name}": item[name] for name in self._unchanged if name in item}
+        return conditional_write.unchanged(self._key, self._item, self._unchanged)

@@ -44,7 +44,7 @@ class ReadinessQuery:
     async def _why_not(self, name: str) -> str:
         with anyio.move_on_after(_TIMEOUT_S):
             try:
-                await TableReader(self._aws_client.hub(), name, self._aws_client.hub_region).probe()
+                await TableReader(self._aws_client.hub(), name, self._aws_client.hub_region).has_items()
             except AwsError as error:
                 return f"{error.explanation}. Fix: {error.fix}"
             return ""

@@ -10,7 +10,7 @@ from typing import Self
 import anyio
 
 from service.models import Scope
-from service.regions.status_writer import RegionStatusTable
+from service.regions.status_writer import Recording, RegionStatusTable
 
 __all__ = ["ScanRequests", "WriteRequests"]
 
@@ -39,7 +39,7 @@ class ScanRequests:
         """Return requests that are written to the region status table, and nothing else with them."""
 
         async def write(region: str, requests: Mapping[str, datetime]) -> None:
-            await status.record(region, (), scan_requests=requests)
+            await status.record(region, Recording(scan_requests=requests))
 
         return cls(write)
 

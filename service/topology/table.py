@@ -32,6 +32,11 @@ class TopologyTable:
 
     What an earlier version left in the inventory table is carried over when it is read.
 
+    Args:
+        own: the topology table.
+        inventory: the inventory table.
+        keeps_earlier: the inventory table may have something that an earlier version left.
+
     Attributes:
         has_carried: something was carried over by this object.
         keeps_names: whether name items are kept.
@@ -39,7 +44,8 @@ class TopologyTable:
 
     keeps_names: ClassVar[bool] = True
 
-    def __init__(self, own: Table, inventory: Table) -> None:
+    def __init__(self, own: Table, inventory: Table, *, keeps_earlier: bool = True) -> None:
+        self._keeps_earlier = keeps_earlier
         self._own = own
         self._kept = KeptOriginals(inventory)
         self._carrier = Carrier(own, inventory)
@@ -50,7 +56,7 @@ class TopologyTable:
         """Return the existing topology items by lineage ARN."""
         found = await self._read(sorted(wanted))
         missing = {lineage: item_keys for lineage, item_keys in wanted.items() if lineage not in found}
-        kept = await self._kept.read(missing) if missing else {}
+        kept = await self._kept.read(missing) if missing and self._keeps_earlier else {}
         async with fan_out(list(kept.values()), self._carry, concurrency=_CARRIED_AT_ONCE) as carried:
             async for item in carried:
                 found[str(item["pk"])] = item

@@ -315,7 +315,9 @@ async def test_details_that_could_not_be_read_are_reported_and_read_by_a_later_r
     assert all(copies[arn]["topologyComplete"] is True and lacks - _NOT_COPIED <= copies[arn].keys() for arn in after)
     sandbox.calls()
     await sandbox.sync(regions=REGIONS)
-    assert sandbox.calls()["dynamodb", "BatchGetItem"] == sandbox.calls()["dynamodb", "UpdateItem"] == 0
+    steady = sandbox.calls()
+    assert steady["dynamodb", "BatchGetItem"] == steady["dynamodb", "TransactWriteItems"] == 1  # rows of both regions
+    assert steady["dynamodb", "UpdateItem"] == steady["drs", "GetReplicationConfiguration"] == 0
 
 
 async def test_configurations_whose_turn_has_come_are_read_within_the_budget_of_calls(
@@ -356,7 +358,8 @@ async def test_where_several_templates_fit_none_is_named_and_none_searched_again
     sandbox.calls()
     await sandbox.sync(regions=REGIONS)
     calls = sandbox.calls()
-    assert calls["drs", "GetReplicationConfiguration"] == calls["dynamodb", "BatchGetItem"] == 0
+    assert calls["drs", "GetReplicationConfiguration"] == 0
+    assert calls["dynamodb", "BatchGetItem"] == 1  # the rows of both regions, and no topology
 
 
 async def test_an_extended_server_has_the_template_of_the_account_that_replicates(

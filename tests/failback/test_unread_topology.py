@@ -32,17 +32,18 @@ class Refusals:
     def __init__(self, simulation: SimulatedFailback, monkeypatch: pytest.MonkeyPatch) -> None:
         self.refused: list[Call] = []
         self._what: tuple[tuple[str, str], ...] = ()
-        self._code = ""
+        self._code = self._having = ""
         self._serve = simulation.aws.serve
         monkeypatch.setattr(simulation.aws, "serve", self._answer)
 
-    def refuse(self, *what: tuple[str, str], code: str = "AccessDeniedException") -> None:
-        """Refuse these from now on, and no others."""
-        self._what, self._code = what, code
+    def refuse(self, *what: tuple[str, str], code: str = "AccessDeniedException", having: str = "") -> None:
+        """Refuse these from now on, and no others; with `having`, those of an item with this attribute only."""
+        self._what, self._code, self._having = what, code, having
         self.refused.clear()
 
     def _answer(self, call: Call, params: Mapping[str, Any]) -> dict[str, Any]:
-        if (call.operation, str(params.get("TableName", call.account_id))) in self._what:
+        is_refused = (call.operation, str(params.get("TableName", call.account_id))) in self._what
+        if is_refused and (not self._having or self._having in params["Item"]):
             self.refused.append(call)
             raise ServiceError(self._code, "no")
         return self._serve(call, params)
@@ -153,11 +154,14 @@ async def test_of_several_lineages_of_one_machine_drs_names_the_one_of_a_reverse
 async def test_a_configuration_that_dynamodb_refuses_is_a_warning_that_names_the_server(
     simulation: SimulatedFailback, refusals: Refusals
 ) -> None:
-    refusals.refuse(("UpdateItem", OWN), code="ValidationException")
+    refusals.refuse(("PutItem", OWN), code="ValidationException", having="originalReplicationConfiguration")
     report = await simulation.sync()
     (message,) = [each["message"] for each in report["warnings"] if each["code"] == "ValidationException"]
     assert message.startswith(f"{simulation.failback.forward_id}: ")
     assert report["status"] == "complete"
+    assert simulation.own(simulation.lineage)["originalInstanceId"]  # recorded, without what is refused
+    refusals.refuse(("UpdateItem", OWN), code="ValidationException")
+    assert [operation for operation, _ in await warnings_of(simulation)] == ["UpdateItem"]
     refusals.refuse()
     assert await warnings_of(simulation) == []
     assert _item(simulation)["topologyComplete"] is True

@@ -60,9 +60,9 @@ def _stale_across_accounts() -> AbstractContextManager[Any]:
 def _topology_overwritten() -> AbstractContextManager[Any]:
     """Each capture overwrites the topology item."""
 
-    async def capture(self: TopologyTable, topology: Mapping[str, Any]) -> Mapping[str, Any]:
-        await self._own.call("PutItem", {"Item": encode(topology)})
-        return topology
+    async def capture(self: TopologyTable, topologies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        await self._own.put_many(topologies)
+        return {topology["pk"]: dict(topology) for topology in topologies}
 
     async def none(self: TopologyTable, lineages: object) -> dict[str, Any]:
         return {}

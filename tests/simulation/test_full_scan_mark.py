@@ -20,21 +20,19 @@ STATUS = "drs_region_status_table"
 
 @dataclass(slots=True)
 class _FirstStatusWriteFails(FaultInjector):
-    """Denies writes to the status table before the first scan, and kills the process at its second row."""
+    """Denies writes to the status table before the first scan, and kills the process once there is a row."""
 
     host: Host | None = None
     scanned: bool = False
-    rows: int = 0
 
     def draw(self, call: Call, params: Mapping[str, Any]) -> Fault | None:
         assert self.host is not None
         self.scanned = self.scanned or call.service == "drs"
-        if params.get("TableName") != STATUS or call.operation == "Scan":
+        if call.operation == "Scan" or STATUS not in str(params):
             return None
         if not self.scanned:
             return FAULT_KINDS["denied"]
-        self.rows += call.operation == "UpdateItem"
-        self.host.dead = self.rows == 2
+        self.host.dead = bool(self.host.aws.dynamodb.tables[STATUS].items)
         return None
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import pytest
 
+from service.errors import AwsError
 from service.inventory.table import InventoryTable
 from service.models import Scope, parse_iso
-from service.regions.status_rows import Observation
-from service.regions.status_writer import RegionStatusTable
+from service.regions.status_writer import Recording, RegionStatusTable
 from tests.support.sandbox import EngineSandbox
 
 WEST: Final = "us-west-2"
@@ -117,14 +117,12 @@ async def test_items_of_a_run_that_was_killed_before_its_row_are_scanned_by_the_
 ) -> None:
     await sandbox.sync()
     sandbox.add(sandbox.names.b, NEW, servers=2)
-    record = RegionStatusTable.record
 
-    async def cut_off(self: RegionStatusTable, region: str, observations: Iterable[Observation], **more: Any) -> None:
-        if not observations:  # a row with an observation is written at the end of the run, which is killed before
-            await record(self, region, observations, **more)
+    async def cut_off(_: RegionStatusTable, recordings: Mapping[str, Recording]) -> dict[str, AwsError]:
+        return {}  # rows are written at the end of the scans; the run is killed before
 
     with monkeypatch.context() as killed:
-        killed.setattr(RegionStatusTable, "record", cut_off)
+        killed.setattr(RegionStatusTable, "record_all", cut_off)
         await sandbox.sync(full_scan=True)
     assert len(items_in(sandbox, NEW)) == 2
     assert entry(sandbox, NEW, sandbox.names.b)["serverCount"] == 0
@@ -141,9 +139,9 @@ async def test_new_scopes_cost_one_more_write_of_their_row_and_are_scanned_until
         sandbox.add(account_id, NEW, servers=2)
     record, announced = RegionStatusTable.record, list[str]()
 
-    async def counting(self: RegionStatusTable, region: str, observations: Iterable[Observation], **more: Any) -> None:
-        announced.extend([region] if not observations and more.get("scan_requests") else [])
-        await record(self, region, observations, **more)
+    async def counting(self: RegionStatusTable, region: str, recording: Recording) -> None:
+        announced.extend([region] if not recording.observations and recording.scan_requests else [])
+        await record(self, region, recording)
 
     monkeypatch.setattr(RegionStatusTable, "record", counting)
     await sandbox.sync(full_scan=True)

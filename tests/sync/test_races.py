@@ -16,6 +16,7 @@ from service.inventory.table import ItemKey
 from service.models import RegionStatus, utc_now
 from service.regions.known_accounts import KnownAccounts
 from service.regions.status_rows import Observation
+from service.regions.status_writer import Recording
 from service.settings import load_settings
 from service.topology.history import ATTRIBUTE, history_of
 from service.topology.original import TEMPLATE_ID
@@ -82,12 +83,12 @@ async def test_a_region_row_that_another_run_wrote_meanwhile_has_the_counts_of_b
             nonlocal others
             if not others:  # between the read of the row and the first write
                 others += 1
-                await app.status.record(region, [counted(b, 5)])
+                await app.status.record(region, Recording([counted(b, 5)]))
             return frozenset(accounts)
 
-        await app.status.record(region, [counted(b, 1)])
+        await app.status.record(region, Recording([counted(b, 1)]))
         known = KnownAccounts(frozenset({a}), read_existing)
-        await app.status.record(region, [counted(a, 3)], known_accounts=known)
+        await app.status.record(region, Recording([counted(a, 3)], known_accounts=known))
     row = sandbox.status()[region]
     assert (others, row["serverCount"]) == (1, 8)
     assert {account: entry["serverCount"] for account, entry in row["accounts"].items()} == {a: 3, b: 5}

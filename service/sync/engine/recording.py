@@ -1,23 +1,34 @@
-"""Recording what scans say in the region status table: a region's row is written once its last scan is in."""
+"""Recording what scans say in the region status table: rows are written once the last scans of their regions are in.
+
+Rows that become due within two seconds are written together: a first sync has more than thirty. A run that is killed
+meanwhile leaves them to the next one, which scans these regions again.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+import anyio
+
+from service.errors import AwsError
 from service.models import RegionStatus, Scope
 from service.regions.known_accounts import KnownAccounts
 from service.regions.selection import ScanReason, StatusUnavailable
 from service.regions.status_rows import FullScanMark, Observation, RegionRow
+from service.regions.status_writer import Recording
 from service.sync.engine.outcome import ScopeResult, is_run_over, is_unreachable
 from service.sync.engine.sync import Deps, Run
 
 __all__ = ["RegionRecorder", "failed_observation", "finish_shards", "unscanned_observation"]
 
 _log: Final = logging.getLogger(__name__)
+_ROWS_TOGETHER: Final = 25
+_WRITTEN_AFTER_S: Final = 2.0  # from when the first of them was due to the next result of any scan
 _ADVICE: Final = "a scope failed there; the report, or drs-sync regions, says which, why, and how to fix it"
 
 
@@ -66,6 +77,8 @@ class RegionRecorder:
         self._scan_requests: dict[str, dict[str, datetime]] = {}
         self._marked_regions: set[str] = set(run.context.selection.unfinished_full_scans)
         self._unwritten_mark: FullScanMark | None = None
+        self._due: dict[str, Recording] = {}
+        self._due_since = 0.0
 
     async def begin(self) -> None:
         """Mark the begin of a run over every region."""
@@ -74,11 +87,11 @@ class RegionRecorder:
             return
         first, mark = min(scope.region for scope in selection.scopes), FullScanMark(self._run.started_at)
         self._marked_regions.add(first)  # whatever is answered: the mark may be there
-        if not await self._write_row(first, (), mark=mark):
-            self._unwritten_mark = mark
+        self._unwritten_mark = mark
+        await self._write({first: Recording(full_scan_mark=mark)})
 
     async def add(self, scope: Scope, observation: Observation | None, *, rescan_from: datetime | None = None) -> None:
-        """Take what one scan says; write the row of its region if it was the last one there.
+        """Take what one scan says; the row of its region is due if it was the last one there.
 
         Args:
             scope: the scope.
@@ -93,7 +106,19 @@ class RegionRecorder:
             self._scan_requests.setdefault(region, {})[scope.account_id] = rescan_from
         self._open_scans[region] -= 1
         if self._open_scans[region] == 0:
-            await self._record(region, self._observations.pop(region, []))
+            self._add_due(region)
+        if len(self._due) >= _ROWS_TOGETHER or anyio.current_time() - self._due_since >= _WRITTEN_AFTER_S:
+            await self._write_due()
+
+    def _add_due(self, region: str) -> None:
+        observations, requests = self._observations.pop(region, []), self._scan_requests.pop(region, {})
+        known_accounts = self._run.context.known_accounts
+        if not observations and known_accounts is None:
+            return
+        if not self._due:
+            self._due_since = anyio.current_time()
+        # Without an observation, a request to scan again has nothing that it would belong to.
+        self._due[region] = Recording(observations, requests if observations else {}, known_accounts=known_accounts)
 
     async def request_scans(self, region: str, requests: Mapping[str, datetime]) -> None:
         """Have later runs scan accounts in a region, each from a time on; the row carries the mark if it is missing.
@@ -105,70 +130,74 @@ class RegionRecorder:
         if mark is not None:
             self._marked_regions.add(region)  # whatever is answered: the mark may be there
         try:
-            await self._status.record(region, (), scan_requests=requests, full_scan_mark=mark)
+            await self._status.record(region, Recording(scan_requests=requests, full_scan_mark=mark))
             is_written = True
         finally:
             if not is_written:
                 self._unwritten_mark = mark
 
     async def finish(self) -> None:
-        """Drop entries of accounts that were removed, and the marks of full scans that have come to their end."""
+        """Write the rows that are left, drop entries of accounts that were removed, and the marks of ended full scans.
+
+        What the scans said is written also after the deadline; the rest is done by the next run then.
+        """
+        await self._write_due()
         if self._run.deadline.is_over:
-            return  # the next run does it
-        if self._run.context.known_accounts is not None:
-            for region in await self._regions_of_removed_accounts(self._run.context.known_accounts):
-                await self._record(region, [])
-        if not self._run.request.covers_all_accounts:  # a run over some accounts only is no end of a full scan
             return
-        for region in sorted(self._marked_regions):
-            await self._write_row(region, (), mark=FullScanMark(self._run.started_at, ended=True))
-
-    async def _record(self, region: str, observations: Sequence[Observation]) -> None:
         known_accounts = self._run.context.known_accounts
-        if not observations and known_accounts is None:
-            return
-        mark, self._unwritten_mark = self._unwritten_mark, None
-        if not await self._write_row(region, observations, known_accounts=known_accounts, mark=mark):
-            self._unwritten_mark = mark
-        if mark is not None:
-            self._marked_regions.add(region)
-        if observations:
-            failed = sum(1 for each in observations if each.server_count is None)
-            servers = sum(each.server_count or 0 for each in observations)
-            # The dashboard reads each region's freshness from this line.
-            facts = {"region": region, "scopes": len(observations), "scopesFailed": failed, "servers": servers}
-            advice = {"advice": _ADVICE} if failed else {}
-            _log.log(logging.WARNING if failed else logging.INFO, "region looked at", extra={**facts, **advice})
+        if known_accounts is not None:
+            for region in await self._regions_of_removed_accounts(known_accounts):
+                self._due[region] = Recording(known_accounts=known_accounts)
+        if self._run.request.covers_all_accounts:  # a run over some accounts only is no end of a full scan
+            ended = FullScanMark(self._run.started_at, ended=True)
+            for region in sorted(self._marked_regions):
+                self._due[region] = replace(self._due.get(region, Recording()), full_scan_mark=ended)
+        await self._write_due()
 
-    async def _write_row(
-        self,
-        region: str,
-        observations: Sequence[Observation],
-        *,
-        known_accounts: KnownAccounts | None = None,
-        mark: FullScanMark | None = None,
-    ) -> bool:
-        scan_requests = self._scan_requests.pop(region, {}) if observations else {}
+    async def _write_due(self) -> None:
+        """Write the rows of the regions that have been scanned; each carries the mark of the run if it is missing."""
+        due, self._due = self._due, {}
+        mark = self._unwritten_mark
+        if mark is not None:  # any of them may be the only one that can be written
+            due = {region: replace(each, full_scan_mark=each.full_scan_mark or mark) for region, each in due.items()}
+            self._marked_regions |= due.keys()
+        await self._write(due)
+        for region, recording in due.items():
+            _log_region(region, recording.observations)
+
+    async def _write(self, recordings: Mapping[str, Recording]) -> None:
+        """Write rows; those that cannot be written are problems of the run."""
+        if not recordings:
+            return
+        refused: dict[str, AwsError] = {}
 
         async def write() -> None:
-            await self._status.record(
-                region,
-                observations,
-                scan_requests=scan_requests,
-                known_accounts=known_accounts,
-                full_scan_mark=mark,
-            )
+            refused.update(await self._status.record_all(recordings))
 
-        problem = await self._run.record(f"the row of {region}", write)
+        problem = await self._run.record(f"the rows of {', '.join(sorted(recordings))}", write)
         if problem is not None:
             self._run.report.problem(problem)
-        return problem is None
+            return
+        self._run.report.problem(*(error.problem for error in refused.values()))
+        if any(each.full_scan_mark for region, each in recordings.items() if region not in refused):
+            self._unwritten_mark = None
 
     async def _regions_of_removed_accounts(self, known_accounts: KnownAccounts) -> list[str]:
         rows = await self._status.rows()
         if isinstance(rows, StatusUnavailable):
             return []
         return sorted({row.region for row in rows if known_accounts.removed_accounts(row.accounts)})
+
+
+def _log_region(region: str, observations: Sequence[Observation]) -> None:
+    """Log what was seen of a region; the dashboard reads each region's freshness from this line."""
+    if not observations:
+        return
+    failed = sum(1 for each in observations if each.server_count is None)
+    servers = sum(each.server_count or 0 for each in observations)
+    facts = {"region": region, "scopes": len(observations), "scopesFailed": failed, "servers": servers}
+    advice = {"advice": _ADVICE} if failed else {}
+    _log.log(logging.WARNING if failed else logging.INFO, "region looked at", extra={**facts, **advice})
 
 
 async def finish_shards(
@@ -197,7 +226,8 @@ async def finish_shards(
     regions = {row.region for row in rows if row.full_scan_began} if ended is not None else set()
     if known_accounts is not None:  # no shard knows whether a count without owner has had all its answers
         regions |= {row.region for row in rows if row.unattributed or known_accounts.removed_accounts(row.accounts)}
-    for region in sorted(regions):
-        await status.record(region, (), known_accounts=known_accounts, full_scan_mark=ended)
+    recording = Recording(known_accounts=known_accounts, full_scan_mark=ended)
+    for error in (await status.record_all(dict.fromkeys(sorted(regions), recording))).values():
+        raise error
     status.invalidate()
     return await status.mark_all_checked() if completed and reads_inventory else ()

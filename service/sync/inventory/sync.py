@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -32,6 +33,7 @@ from service.topology.table import TopologyTable
 
 __all__ = ["COUNTS", "OPERATION", "InventorySync", "observation_of", "sync_inventory"]
 
+_log: Final = logging.getLogger(__name__)
 OPERATION: Final = "sync_source_server_inventory"
 
 
@@ -70,9 +72,11 @@ class InventorySync(Sync):
 
     async def start(self, run: Run) -> None:
         """Find out where topology is kept, and mark the begin of a run over every region."""
-        self._topology = await topology_of(run)
+        is_first = await _has_empty_inventory(run)
+        self._topology = await topology_of(run, is_first=is_first)
         self._recorder = RegionRecorder(run)
-        self._tools = ScanTools(run, self._templates, self._topology, Announcements(run, self._recorder.request_scans))
+        announcements = Announcements(run, self._recorder.request_scans)
+        self._tools = ScanTools(run, self._templates, self._topology, announcements, is_first=is_first)
         self._active_regions = {scope.region for scope in run.context.selection.known_active}
         await self._recorder.begin()
 
@@ -148,6 +152,17 @@ class InventorySync(Sync):
             await carry_over(run.deps, remaining_s=run.deadline.remaining_s(), has_carried=has_carried)
         except AwsError as error:
             run.report.warn(error.problem)
+
+
+async def _has_empty_inventory(run: Run) -> bool:
+    """Whether the inventory has no item yet. Only a run that knows of no servers asks; what cannot be read has some."""
+    if run.context.selection.known_active:
+        return False
+    try:
+        return not await run.deps.table(run.deps.settings.source_server_inventory_table).has_items()
+    except AwsError as error:
+        _log.info("cannot tell whether the inventory is empty", extra={"why": str(error)})
+        return False
 
 
 def observation_of(result: ScopeResult, scan: InventoryScan | None, run: Run) -> Observation | None:

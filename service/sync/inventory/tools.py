@@ -9,7 +9,7 @@ from typing import Any, Final
 from service.aws.drs import DrsReader
 from service.aws.ec2 import Ec2Reader, Ec2Reads
 from service.inventory.posture import Objectives
-from service.inventory.table import InventoryTable
+from service.inventory.table import InventoryTable, ItemKey, StoredItem
 from service.models import Scope
 from service.regions.scan_requests import ScanRequests
 from service.regions.scope_state import ScopeState, StateRules, state_of
@@ -30,9 +30,27 @@ _CLOCK_DIFFERENCE: Final = timedelta(minutes=4)  # between two hosts, or between
 
 
 class ScanTools:
-    """The tables of a run, its settings, and the reads of other scopes that a scan may need."""
+    """The tables of a run, its settings, and the reads of other scopes that a scan may need.
 
-    def __init__(self, run: Run, templates: Templates, topology: TopologyStore, announcements: Announcements) -> None:
+    Args:
+        run: the run.
+        templates: the templates that the process knows.
+        topology: what keeps topology.
+        announcements: of writes.
+        is_first: the inventory had no item when the run began, so no scan has to look what it has of its scope. Items
+            that another run writes meanwhile are like those that an index does not show yet: a later scan sees them.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        templates: Templates,
+        topology: TopologyStore,
+        announcements: Announcements,
+        *,
+        is_first: bool = False,
+    ) -> None:
+        self._is_first = is_first
         self.inventory = InventoryTable(run.deps.table(run.deps.settings.source_server_inventory_table))
         self.topology = topology
         own_table = run.deps.settings.source_server_topology_table
@@ -63,6 +81,10 @@ class ScanTools:
     def scope_time_s(self) -> float:
         """Return how many seconds a scope has that begins now."""
         return min(self.settings.scope_deadline_seconds, self._run.deadline.remaining_s())
+
+    async def stored_items(self, scope: Scope) -> dict[ItemKey, StoredItem]:
+        """Return the stored items of a scope. Raises AwsError when the table could not be read."""
+        return {} if self._is_first else await self.inventory.stored_items(scope, partition=self.partition)
 
     async def was_told_empty(self, scope: Scope, *, before: datetime) -> bool:
         """Whether a scan that began before was told that nothing is in a scope, and none has listed it since.

@@ -36,8 +36,13 @@ def _own_table(deps: Deps) -> Table | None:
     return deps.table(name) if name else None
 
 
-async def topology_of(run: Run) -> TopologyStore:
-    """Return what keeps the topology of a run; warn when there is no topology table that can be used."""
+async def topology_of(run: Run, *, is_first: bool) -> TopologyStore:
+    """Return what keeps the topology of a run; warn when there is no topology table that can be used.
+
+    Args:
+        run: the run.
+        is_first: the inventory has no item, so nothing that an earlier version left.
+    """
     inventory, own = run.deps.table(run.deps.settings.source_server_inventory_table), _own_table(run.deps)
     if own is None:
         message = f"SOURCE_SERVER_TOPOLOGY_TABLE is not set: {_LOST}"
@@ -50,7 +55,7 @@ async def topology_of(run: Run) -> TopologyStore:
         fix = _SCHEMA_FIX if error.code == _WRONG_KEYS else error.fix
         _warn(run, replace(error.problem, code=code, message=message, status=RegionStatus.ERROR, advice=fix))
         return ItemTopology(inventory)
-    return TopologyTable(own, inventory)
+    return TopologyTable(own, inventory, keeps_earlier=not is_first)
 
 
 async def _check(own: Table, run: Run) -> AwsError | None:

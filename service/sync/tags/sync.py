@@ -13,6 +13,7 @@ from service.fanout import fan_out
 from service.models import Problem, RegionStatus, Scope
 from service.regions.selection import RegionSource, StatusUnavailable
 from service.regions.status_rows import FullScanMark, Observation
+from service.regions.status_writer import Recording
 from service.sync.engine.metrics import ORIGIN_DENIED
 from service.sync.engine.outcome import ScopeResult
 from service.sync.engine.report import planned_members
@@ -132,7 +133,8 @@ class TagSync(Sync):
         status, known_accounts = run.deps.status, run.context.known_accounts
 
         async def record(region: str, mark: FullScanMark | None = None) -> None:
-            await status.record(region, observations[region], known_accounts=known_accounts, full_scan_mark=mark)
+            recording = Recording(observations[region], known_accounts=known_accounts, full_scan_mark=mark)
+            await status.record(region, recording)
 
         first, *others = sorted(observations)
         try:
@@ -141,7 +143,7 @@ class TagSync(Sync):
                 async for _ in written:
                     pass
             if source.is_fallback and run.request.covers_all_accounts and not self._unanswered:
-                await status.record(first, (), full_scan_mark=FullScanMark(run.started_at, ended=True))
+                await status.record(first, Recording(full_scan_mark=FullScanMark(run.started_at, ended=True)))
         finally:
             status.invalidate()
 

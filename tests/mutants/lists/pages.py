@@ -171,8 +171,8 @@ MUTANTS: Final = (
         name="readyz-does-not-look",
         breaks=("G85",),
         file="service/queries/readiness.py",
-        before="                await TableReader(self._aws_client.hub(), name, self._aws_client.hub_region).probe()",
-        after="                TableReader(self._aws_client.hub(), name, self._aws_client.hub_region)",
+        before="await TableReader(self._aws_client.hub(), name, self._aws_client.hub_region).has_items()",
+        after="TableReader(self._aws_client.hub(), name, self._aws_client.hub_region)",
         tests=("web/test_live.py::test_readyz_answers_from_now",),
     ),
     Mutant(

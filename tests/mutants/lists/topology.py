@@ -58,15 +58,15 @@ MUTANTS: Final = (
     Mutant(
         name="configuration-not-recorded",
         breaks=("R13.3",),
-        file="service/topology/table.py",
-        before='        "originalReplicationConfiguration": configuration,\n',
+        file="service/topology/original.py",
+        before="        _CONFIGURATION: configuration,\n",
         after="",
         tests=("sync/test_inventory_sync.py::test_items_carry_the_record_the_instance_and_the_origin",),
     ),
     Mutant(
         name="fill-overwrites-what-is-there",
         breaks=("R13.4", "G14", "G46"),
-        file="service/aws/dynamodb_write.py",
+        file="service/aws/conditional_write.py",
         before='",".join(f"#{name}=if_not_exists(#{name},:{name})" for name in assign)',
         after='",".join(f"#{name}=:{name}" for name in assign)',
         tests=(
@@ -79,13 +79,8 @@ MUTANTS: Final = (
         name="second-sight-replaces-the-original",
         breaks=("R13.4", "R13.9", "G14"),
         file="service/topology/table.py",
-        before=(
-            'if await self._own.put_if(topology, "attribute_not_exists( #pk )"):\n            return dict(topology)'
-        ),
-        after=(
-            'if await self._own.put_if(topology, "attribute_not_exists( #pk ) OR attribute_exists( #pk )"):\n'
-            "            return dict(topology)"
-        ),
+        before='put(each, "attribute_not_exists( #pk )") for each',
+        after='put(each, "attribute_not_exists( #pk ) OR attribute_exists( #pk )") for each',
         tests=("sync/test_races.py::test_details_that_come_later_change_no_original",),
     ),
     Mutant(

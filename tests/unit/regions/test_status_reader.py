@@ -14,7 +14,7 @@ from service.errors import AwsError
 from service.models import Call, Scope
 from service.regions.selection import StatusUnavailable
 from service.regions.status_reader import RegionStatusReader
-from service.regions.status_writer import RegionStatusTable
+from service.regions.status_writer import Recording, RegionStatusTable
 from tests.simulation.clock import VirtualLoop
 from tests.simulation.clock import run as run_virtually
 
@@ -87,7 +87,7 @@ def test_a_failed_read_is_not_kept_and_all_pages_of_the_next_one_are_read() -> N
 def test_without_a_table_nothing_is_written_and_there_is_no_entry() -> None:
     async def work(_: VirtualLoop) -> None:
         table = RegionStatusTable(None, lambda: NOW, cache_s=60.0, timeout_s=TIMEOUT_S)
-        await table.record("us-east-1", ())
+        await table.record("us-east-1", Recording())
         await table.mark_all_checked()
         assert await table.drop("us-east-1", lambda _: False)
         assert await table.entry(Scope("111122223333", "us-east-1")) is None
