@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from service.aws.conditional_write import update
+from service.aws.conditional_write import put, update
 from service.aws.dynamodb_write import Table
+from service.aws.transactions import Outcome
 from service.errors import AwsError
 from service.inventory.item import POSTURE, POSTURE_SINCE
 from service.inventory.reader import is_server, owner_account, stored_facts
@@ -114,6 +115,17 @@ class InventoryTable:
     async def write(self, items: Iterable[Mapping[str, Any]]) -> None:
         """Put items in batches. Raises AwsError when some could not be written."""
         await self._table.put_many(items)
+
+    async def write_new(self, items: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+        """Put items of new servers, in a quarter of the calls of `write`; in the table they cost twice as much.
+
+        Returns:
+            For each True, or why DynamoDB refuses it, in their order.
+
+        Raises:
+            AwsError: some could not be written.
+        """
+        return await self._table.write_each([put(item) for item in items])
 
     async def check(self) -> None:
         """Check that the table exists with the expected key schema. Raises AwsError."""

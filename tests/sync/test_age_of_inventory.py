@@ -60,13 +60,11 @@ async def test_the_rows_of_regions_that_were_not_scanned_are_read_once(sandbox: 
     await sync_at(sandbox, OLD)
     received = sandbox.received_calls()
     report = await sync_at(sandbox, OLD + timedelta(minutes=15))
-    read = [
-        call.params["Key"]["region"]["S"]
-        for call in received.of("dynamodb", "GetItem")
-        if "region" in call.params["Key"]
-    ]
+    keys = [call.params["Key"] for call in received.of("dynamodb", "GetItem")]
+    for call in received.of("dynamodb", "BatchGetItem"):
+        keys += [key for asked in call.params["RequestItems"].values() for key in asked["Keys"]]
     assert report["regionsSkipped"]
-    assert set(read) == set(report["regions"]["scanned"])
+    assert {key["region"]["S"] for key in keys if "region" in key} == set(report["regions"]["scanned"])
 
 
 async def test_a_failed_region_keeps_its_status_and_its_error(sandbox: EngineSandbox) -> None:
@@ -133,9 +131,11 @@ async def test_rows_that_cannot_be_marked_are_a_problem_of_the_run(sandbox: Engi
     await sync_at(sandbox, OLD)
     sandbox.calls()
     await sync_at(sandbox, OLD + timedelta(minutes=15))
-    writes = sandbox.calls()["dynamodb", "UpdateItem"]
-    fault = {"service": "dynamodb", "operation": "UpdateItem", "error": "AccessDeniedException", "status": 400}
-    sandbox.faults(fail=[{**fault, "from_call": writes // 2, "times": None}])  # every row is marked after all scans
+    writes = sandbox.calls()["dynamodb", "TransactWriteItems"]
+    fault = {"service": "dynamodb", "operation": "TransactWriteItems", "error": "AccessDeniedException", "status": 400}
+    sandbox.faults(fail=[{**fault, "from_call": writes, "times": None}])  # the rows are marked after all scans
     report = await sync_at(sandbox, OLD + timedelta(minutes=30))
     assert report["status"] == "partial"
-    assert {(each["operation"], each["code"]) for each in report["errors"]} == {("UpdateItem", "AccessDeniedException")}
+    assert {(each["operation"], each["code"]) for each in report["errors"]} == {
+        ("TransactWriteItems", "AccessDeniedException")
+    }

@@ -13,7 +13,6 @@ from service.aws.drs import DrsReads
 from service.errors import AwsError, unconfirmed_empty
 from service.estate.changes import Change, CurrentServer, changes_of, decode_marks, encode_marks
 from service.fanout import fan_out
-from service.inventory.item import ServerSnapshot, WriteStamp, build_item
 from service.inventory.posture import posture_of
 from service.inventory.server import content_hash, instance_facts, name_of_record, parse_server
 from service.inventory.table import ItemKey, StoredItem
@@ -23,13 +22,12 @@ from service.sync.engine.outcome import ScopeResult, account_problem, outcome_of
 from service.sync.engine.sync import ScopeScan
 from service.sync.inventory.doubt import believed_up_to, is_doubtful, repeated_warning
 from service.sync.inventory.outbox import Outbox
+from service.sync.inventory.server_writer import ServerWriter
 from service.sync.inventory.servers import ScannedServer, rejected_problem
 from service.sync.inventory.tools import ScanTools
-from service.sync.inventory.topology_recorder import TopologyRecorder, missing_names
+from service.sync.inventory.topology_recorder import TopologyRecorder
 from service.sync.inventory.values_collector import ValuesCollector
 from service.topology.history import absent_entry
-from service.topology.lineage import server_names
-from service.topology.original import inventory_copy
 
 __all__ = ["COUNTS", "InventoryScan"]
 
@@ -75,6 +73,7 @@ class InventoryScan(ScopeScan):
         self._tools = tools
         self._known_count = known_count or 0
         self._topology = TopologyRecorder(scope, drs, tools)
+        self._writer = ServerWriter(scope, tools, self._topology)
         self._values = ValuesCollector(
             scope,
             tools.values_table,
@@ -114,7 +113,7 @@ class InventoryScan(ScopeScan):
         # Before the listing begins: an item of that time whose server is not listed is outdated, whatever the clock of
         # the host that wrote it says.
         self.doing = "read what is stored"
-        self._stored = await self._tools.stored_items(self.scope)
+        self._stored = await self._tools.inventory.stored_items(self.scope, partition=self._tools.partition)
         self.doing = "list the servers"
         try:
             await self._list_until_sure()
@@ -313,49 +312,12 @@ class InventoryScan(ScopeScan):
         if not servers:
             return
         await self._tools.announcements.announce(self.scope, self._rescan_from())
-        recorded = await self._topology.record(servers)
-        self.counts["topologiesCaptured"] += recorded.captured
-        self.warnings += recorded.warnings
-        # Names lead to a topology that is there; after a crash before the item, they are written once more.
-        await self._tools.topology.put_name_items([item for each in servers for item in missing_names(each)])
-        items = [self._item(each, recorded.topologies) for each in servers]
-        try:
-            await self._tools.inventory.write(items)
-        except AwsError as error:
-            if error.code != "ValidationException":
-                raise
-            await self._write_one_by_one(items)
-        else:
-            self.counts["serversWritten"] += len(items)
-
-    def _item(self, scanned: ScannedServer, topologies: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        server, topology = scanned.server, topologies.get(scanned.server.lineage)
-        original = {}
-        if topology is not None:
-            original = inventory_copy(topology) | self._tools.topology.item_attributes(topology)
-        if scanned.lineage:
-            original["lineageArn"] = scanned.lineage
-            if self._tools.topology.keeps_names:
-                original["lineageNames"] = list(server_names(server))
-        return build_item(
-            ServerSnapshot(scanned.record, server, scanned.facts),
-            self.scope,
-            WriteStamp(scanned.digest, synced_at=self._tools.run_started_at, written_at=self._tools.now()),
-            original,
-            posture_since=scanned.posture_since(self._tools.run_started_at),
-        )
-
-    async def _write_one_by_one(self, items: Sequence[Mapping[str, Any]]) -> None:
-        """Find the item that DynamoDB refuses, such as one above 400 KB: it costs only itself."""
-        for item in items:
-            try:
-                await self._tools.inventory.write([item])
-            except AwsError as error:
-                if error.code != "ValidationException":
-                    raise
-                self._reject(item["sourceServerID"], error.message)
-            else:
-                self.counts["serversWritten"] += 1
+        written = await self._writer.write(servers)
+        self.counts["topologiesCaptured"] += written.captured
+        self.counts["serversWritten"] += written.servers
+        self.warnings += written.warnings
+        for server_id, why in written.rejected:
+            self._reject(server_id, why)
 
     async def _announce(self) -> None:
         """Announce what changed, before servers that left are removed: a later run finds them if this one ends."""
