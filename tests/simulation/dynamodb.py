@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -232,11 +232,11 @@ class DynamoDb:
         start = params.get("ExclusiveStartKey")
         after = table.keys.of(start) if start else None
         remaining = [entry for entry in entries if after is None or entry[0] > after]
-        page = remaining[: self.page]
+        page = remaining[: min(self.page, params.get("Limit", self.page))]
         wanted = [_name for _name in (params.get("ProjectionExpression") or "").split(",") if _name]
         names = _names(params)
-        kept = [names.get(word, word) for word in wanted]
-        items = [{n: item[n] for n in kept if n in item} if kept else item for _, item in page]
+        paths = [[names.get(word, word) for word in path.split(".")] for path in wanted]
+        items = [_projected(item, paths) if paths else item for _, item in page]
         answer: dict[str, Any] = {"Items": items, "Count": len(items)}
         if len(remaining) > len(page):
             last = page[-1][1]
@@ -303,6 +303,19 @@ def _as_stored(item: Mapping[str, Any]) -> AttributeValues:
         name: {"B": base64.b64encode(value["B"]).decode()} if isinstance(value.get("B"), bytes) else value
         for name, value in item.items()
     }
+
+
+def _projected(item: Mapping[str, Any], paths: Iterable[Sequence[str]]) -> AttributeValues:
+    """Return the attributes of an item that are at some paths; of a map only what its paths name."""
+    found: AttributeValues = {}
+    for name, *inner in paths:
+        if name not in item:
+            continue
+        if not inner:
+            found[name] = item[name]
+        elif part := _projected(item[name].get("M", {}), [inner]):
+            found[name] = {"M": {**found.get(name, {"M": {}})["M"], **part}}
+    return found
 
 
 def _key_in_batch(table: Table, request: Mapping[str, Any]) -> Key:

@@ -13,8 +13,9 @@ from botocore import xform_name
 from moto.core.exceptions import JsonRESTError
 from moto.dynamodb import dynamodb_backends
 
+from service.aws.conditional_write import fill, put
 from service.aws.dynamodb_write import Table
-from service.errors import AwsError
+from service.errors import AwsError, CancellationReason
 from service.models import Call
 from service.sandbox.fast_dynamodb import FastDynamoHandler, register_fast_dynamodb
 from service.sandbox.fleet import parse_model
@@ -52,13 +53,18 @@ class _Moto:
         except JsonRESTError as error:
             code = str(error.error_type).rpartition("#")[2]
             self.reasons = _reasons(orjson.loads(error.description))
-            raise AwsError(code, str(error), Call(service, operation, HUB, region)) from None
+            raise _error(code, str(error), Call(service, operation, HUB, region), self.reasons) from None
         return answer
 
 
 def _reasons(members: Mapping[str, Any]) -> list[Any] | None:
     """Return the reasons of a cancelled transaction, of an error response's members."""
     return list(members["CancellationReasons"]) if "CancellationReasons" in members else None
+
+
+def _error(code: str, message: str, call: Call, reasons: list[Any] | None) -> AwsError:
+    found = tuple(CancellationReason("" if each["Code"] == "None" else each["Code"]) for each in reasons or ())
+    return AwsError(code, message, call, reasons=found)
 
 
 def _wire(value: Any) -> Any:
@@ -70,6 +76,9 @@ def _wire(value: Any) -> Any:
     if isinstance(value, str) and type(value) is not str:  # an item that is serialized already
         return orjson.loads(value)
     return value
+
+
+OPERATIONS = ("put", "update", "advance", "fill", "delete", "many", "each", "get", "get many", "query", "scan")
 
 
 class _Here:
@@ -84,16 +93,21 @@ class _Here:
             return self._served.serve(operation, params)
         except ServiceError as refused:
             self.reasons = _reasons(refused.members)
-            raise AwsError(refused.code, refused.message, Call(service, operation, HUB, region)) from None
+            raise _error(refused.code, refused.message, Call(service, operation, HUB, region), self.reasons) from None
 
 
 async def _run_random_operation(table: Table, rng: random.Random) -> Any:  # noqa: C901, PLR0911 - one for each case
     """Run one of the engine's table operations; return its result or error code."""
     key = {"sourceServerArn": rng.choice(ARNS), "stagingAccountId": rng.choice(("1", "TOPOLOGY"))}
-    members = {"replicationRegion": "us-east-1", "count": rng.randint(0, 4), "extra": rng.choice((None, 1, "x", [1]))}
+    members = {
+        "replicationRegion": "us-east-1",
+        "count": rng.randint(0, 4),
+        "extra": rng.choice((None, 1, "x", [1])),
+        "map": rng.choice(({"a": 1}, {"a": 2, "b": {"c": 3, "d": 4}}, {"b": {"d": 5}})),
+    }
     condition, limit = rng.choice(CONDITIONS)
     values = {"limit": limit} if limit else {}
-    what = rng.choice(("put", "update", "advance", "fill", "delete", "many", "get", "get many", "query", "scan"))
+    what = rng.choice(OPERATIONS)
     try:
         if what == "put":
             return await table.put_if({**key, **members}, condition, values)
@@ -108,6 +122,11 @@ async def _run_random_operation(table: Table, rng: random.Random) -> Any:  # noq
             return await table.delete_if(key, condition, values)
         if what == "many":
             return await table.put_many([{**key, "sourceServerArn": arn, **members} for arn in rng.sample(ARNS, 3)])
+        if what == "each":
+            others = [{**key, "sourceServerArn": arn} for arn in rng.sample(ARNS, 2)]
+            exists = "attribute_exists( #sourceServerArn )"
+            writes = [put({**others[0], **members}, condition, values), fill(others[1], {"f": 1}, exists)]
+            return await table.write_each(writes)
         if what == "get":
             return await table.get(key)
         if what == "get many":
@@ -115,7 +134,7 @@ async def _run_random_operation(table: Table, rng: random.Random) -> Any:  # noq
         if what == "query":
             condition_text = "#replicationRegion = :region AND begins_with( #sourceServerArn , :prefix)"
             query_values = {"region": "us-east-1", "prefix": ARNS[0][:-1]}
-            names = ("sourceServerArn", "stagingAccountId", "count")
+            names = ("sourceServerArn", "stagingAccountId", "count", "map.b.c", "map.a")
             pages = table.query(condition_text, query_values, index="ReplicationRegionIndex", only=names)
             return _sorted([item async for item in pages])
         return _sorted([item async for item in table.scan()])

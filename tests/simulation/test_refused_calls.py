@@ -44,7 +44,7 @@ def test_a_batch_that_is_refused_twice_for_different_reasons_costs_the_scope_and
     """Refused for one bad item, it is written one by one; that the table denies each of these says nothing of them."""
 
     class DenyingAws(ScriptedAws):
-        refusals: tuple[str, ...] = ("ValidationException", "AccessDeniedException")
+        refusals: tuple[str, ...] = ()
 
         def before(self, call: Call, params: Mapping[str, Any]) -> None:
             if call.operation == "BatchWriteItem" and INVENTORY in params["RequestItems"] and self.refusals:
@@ -55,6 +55,10 @@ def test_a_batch_that_is_refused_twice_for_different_reasons_costs_the_scope_and
         aws = DenyingAws(loop)
         for _ in range(2):
             aws.protect(Scope(TARGET, REGION), tags={})
+        assert (await host_of(aws).run("inventory"))["serversWritten"] == 2
+        for server_id in aws.drs[Scope(TARGET, REGION)].servers:
+            aws.change(Scope(TARGET, REGION), server_id, agentVersion="9.9")
+        aws.refusals = ("ValidationException", "AccessDeniedException")
         report = await host_of(aws).run("inventory")
         (error,) = report["errors"]
         assert (error["code"], error["accountId"], error["regions"]) == ("AccessDeniedException", TARGET, [REGION])

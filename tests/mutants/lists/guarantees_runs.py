@@ -80,9 +80,9 @@ MUTANTS: Final = (
     Mutant(
         name="big-item-ends-its-scope",
         breaks=("G24",),
-        file="service/sync/inventory/scan.py",
-        before=("            await self._write_one_by_one(items)\n        else"),
-        after=("            raise\n        else"),
+        file="service/sync/inventory/server_writer.py",
+        before="        if isinstance(outcome, AwsError):\n            self.rejected",
+        after="        if isinstance(outcome, AwsError):\n            raise outcome\n            self.rejected",
         tests=("sync/test_inventory_sync.py::test_a_server_too_big_for_an_item_affects_only_itself",),
     ),
     Mutant(

@@ -135,9 +135,9 @@ MUTANTS: Final = (
     Mutant(
         name="items-counted-and-not-written",
         breaks=("R4.4",),
-        file=_SCAN,
-        before="            await self._tools.inventory.write(items)\n",
-        after="            pass\n",
+        file="service/sync/inventory/server_writer.py",
+        before="zip(new, await self._tools.inventory.write_new(new), strict=True)",
+        after="zip(new, [True for _ in new], strict=True)",
         tests=(_ITEMS,),
     ),
     Mutant(
