@@ -93,6 +93,14 @@ _CLASS_OF_CODE: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 
+# Operation -> IAM actions that it needs, where they are not named like it.
+_ACTIONS: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
+    {
+        ("dynamodb", "TransactWriteItems"): "dynamodb:PutItem and dynamodb:UpdateItem",
+        ("lambda", "Invoke"): "lambda:InvokeFunction",
+    }
+)
+
 # Class of a code -> text of AWS, any case -> the class that this text stands for. The first match counts.
 _CLASS_OF_TEXT: Final[Mapping[str, tuple[tuple[re.Pattern[str], str], ...]]] = MappingProxyType(
     {
@@ -255,7 +263,7 @@ def facts_of(service: str, operation: str, account_id: str, text: str = "") -> d
     """
     facts = {"service": service} if service else {}
     if service and operation:
-        facts["action"] = f"{service}:{operation}"
+        facts["action"] = _ACTIONS.get((service, operation), f"{service}:{operation}")
     if len(account_id) == 12:  # noqa: PLR2004 - else it is "hub": the account is not known yet
         facts |= {
             "account": f"account {account_id}",

@@ -32,7 +32,7 @@ async def test_credentials_that_every_region_rejects_are_a_failure_of_the_accoun
 
 
 @pytest.mark.parametrize("error", ["AccessDeniedException", "UnrecognizedClientException"])
-@pytest.mark.parametrize("operation", ["Query", "BatchWriteItem"])
+@pytest.mark.parametrize("operation", ["Query", "PutItem"])
 async def test_a_problem_with_our_own_table_is_not_blamed_on_drs(
     operation: str, error: str, sandbox: EngineSandbox
 ) -> None:
@@ -55,7 +55,7 @@ async def test_a_table_that_cannot_be_written_fails_only_the_regions_whose_serve
     sandbox: EngineSandbox,
 ) -> None:
     account = sandbox.add_account(regions=ONE)
-    failing = {"service": "dynamodb", "operation": "BatchWriteItem", "error": "AccessDeniedException", "status": 400}
+    failing = {"service": "dynamodb", "operation": "PutItem", "error": "AccessDeniedException", "status": 400}
     sandbox.faults(fail=[{**failing, "times": None}])
 
     report = await sandbox.sync()

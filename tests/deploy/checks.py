@@ -51,10 +51,12 @@ _READS = re.compile(r"(Describe|Get|List|Query|Scan|BatchGet)")
 
 
 def actions_of(operations: Operations) -> set[str]:
-    """Return the IAM actions that operations need; GetCallerIdentity needs none."""
+    """Return the IAM actions that operations need; GetCallerIdentity needs none, a transaction those of its writes."""
     renamed = {"lambda:Invoke": "lambda:InvokeFunction"}
     actions = {f"{service}:{name}" for service, names in operations.items() for name in names}
-    return {renamed.get(action, action) for action in actions - {"sts:GetCallerIdentity"}}
+    return {
+        renamed.get(action, action) for action in actions - {"sts:GetCallerIdentity", "dynamodb:TransactWriteItems"}
+    }
 
 
 def statements(policies: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

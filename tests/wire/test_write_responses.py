@@ -10,6 +10,7 @@ import pytest
 
 from service.aws import client as client_module
 from service.aws.client import AwsClient
+from service.aws.conditional_write import put
 from service.aws.drs_write import DrsWriter
 from service.aws.dynamodb_write import Table
 from service.aws.eventbridge import EventBus, ScheduleRule
@@ -52,6 +53,7 @@ WRITES: Final[dict[str, Callable[[AwsClient], Awaitable[Any]]]] = {
     "PutItem": lambda aws_client: _table(aws_client).put_if({"id": "x"}, "attribute_not_exists(#id)"),
     "DeleteItem": lambda aws_client: _table(aws_client).delete_if({"id": "x"}, "attribute_exists(#id)", {}),
     "UpdateItem": lambda aws_client: _table(aws_client).update_if({"id": "x"}, {"a": 1}, "attribute_exists(#id)"),
+    "TransactWriteItems": lambda aws_client: _table(aws_client).write_each([put({"id": each}) for each in "xy"]),
     "PutEvents": lambda aws_client: EventBus(aws_client.hub(), "bus", REGION).put([{"Source": "a", "Detail": "{}"}]),
     "PutRule": _put_rule,
     "Invoke": lambda aws_client: LambdaInvoker(aws_client.hub(), REGION).invoke_later("f", {}),
