@@ -46,3 +46,10 @@ def test_a_transaction_writes_as_its_actions_do_alone(tables: Tables) -> None:
     assert len(_kept(tables, 0, 1)) == 1
     [row] = orjson.loads(tables.answer("Scan", {"TableName": STATUS}))["Items"]
     assert row == {"region": {"S": "us-west-2"}, "serverCount": {"N": "7"}}
+
+
+@pytest.mark.parametrize("new", [True, False])
+def test_an_inventory_of_new_servers_is_empty(*, new: bool) -> None:
+    tables = Tables(Estate(targets=1, regions=1, servers=1, new=new), utc_now())
+    items = orjson.loads(tables.answer("Scan", {"TableName": INVENTORY, "Limit": 1}))["Items"]
+    assert len(items) == (0 if new else 1)
