@@ -80,6 +80,11 @@ class Matches:
         self.counts: Counter[Scope] = Counter()
         self.following = 0
 
+    @property
+    def has_pages(self) -> bool:
+        """Whether another page can follow: not in an order of its own."""
+        return self._order is None
+
     def resumed(self, scope: Scope) -> tuple[Key | None, int]:
         """Return the server after which a scope is read, and how many an earlier page has read up to that one."""
         cursor = self._params.cursor

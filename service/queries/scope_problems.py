@@ -12,7 +12,7 @@ from service.queries.read_result import DataSource, ScopeReadResult
 __all__ = ["failed", "late", "left_out", "not_reached", "with_hint"]
 
 
-def not_reached(region: str, seconds: float, *, read: int, scopes: int) -> Problem:
+def not_reached(region: str, seconds: float, *, read: int, scopes: int, has_pages: bool) -> Problem:
     """Return the problem of a scope that a query with filters has not read to its end.
 
     Args:
@@ -20,12 +20,13 @@ def not_reached(region: str, seconds: float, *, read: int, scopes: int) -> Probl
         seconds: QUERY_DEADLINE_SECONDS.
         read: how many accounts and regions were read.
         scopes: how many there are.
+        has_pages: the answer has a token that continues there.
     """
     text = f"not read within {seconds:g} seconds; {read} of {scopes} accounts and regions were"
     scope = Scope("", region)
     problem = problem_of("QueryDeadline", "DeadlineExceeded", text, scope, service="dynamodb", operation="Query")
-    fix = "continue with nextToken, name fewer accounts or regions, or raise QUERY_DEADLINE_SECONDS"
-    return replace(problem, advice=fix)
+    fix = "name fewer accounts or regions, or raise QUERY_DEADLINE_SECONDS"
+    return replace(problem, advice=f"continue with nextToken, {fix}" if has_pages else fix)
 
 
 def failed(scope: Scope, problem: Problem) -> ScopeReadResult:

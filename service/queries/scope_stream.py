@@ -40,10 +40,12 @@ class Streamed:
     Args:
         done: the scopes that were read to their end, and the number of their servers.
         late: those that were not when the time was up: the last server that counts, and how many were before it.
+        has_pages: the next page can go on there.
     """
 
     done: dict[Scope, int] = field(default_factory=dict)
     late: dict[Scope, tuple[Key, int]] = field(default_factory=dict)
+    has_pages: bool = True
 
     def results(self, freshness: Mapping[Scope, ScopeFreshness], seconds: float) -> dict[Scope, ScopeReadResult]:
         """Return the results of these scopes, without items.
@@ -64,7 +66,7 @@ class Streamed:
             for scope, servers in self.done.items()
         }
         for scope, (position, skipped) in self.late.items():
-            problem = not_reached(scope.region, seconds, read=read, scopes=everything)
+            problem = not_reached(scope.region, seconds, read=read, scopes=everything, has_pages=self.has_pages)
             last_complete = freshness[scope].last_complete
             results[scope] = ScopeReadResult(
                 scope,
@@ -141,7 +143,7 @@ class ScopeStream:
         return self._settled(freshness, found)
 
     def _settled(self, freshness: Mapping[Scope, ScopeFreshness], found: _Found) -> Streamed:
-        streamed = Streamed()
+        streamed = Streamed(has_pages=self._matches.has_pages)
         for scope, each in found.done.items():
             before = self._matches.resumed(scope)[1]
             if not freshness[scope].lacks(before + each.read):

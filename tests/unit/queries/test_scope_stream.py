@@ -162,6 +162,15 @@ async def test_when_the_time_is_up_it_says_how_far_it_got_and_goes_on_from_there
     assert again.counts[SCOPES[1]] == servers // 10 - 4
 
 
+async def test_an_order_of_its_own_has_no_page_to_continue_with() -> None:
+    matches = Matches(InventoryParams(filters=FILTERS), OBJECTIVES, NOW, size=PAGE, order=lambda view: view["hostname"])
+    counts = dict.fromkeys(SCOPES, 50)
+    streamed = await stream_of(_Reader(counts, hangs={SCOPES[1]: 32}), matches, is_late=True).read(fresh(counts))
+    problem = streamed.results(fresh(counts), 20.0)[SCOPES[1]].problem
+    assert problem
+    assert problem.advice == "name fewer accounts or regions, or raise QUERY_DEADLINE_SECONDS"
+
+
 async def test_a_table_that_answers_nothing_settles_no_scope() -> None:
     counts = dict.fromkeys(SCOPES, 50)
     streamed = await stream_of(_Reader(counts, hangs=dict.fromkeys(SCOPES, 0)), matches_of(), is_late=True).read(
