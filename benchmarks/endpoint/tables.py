@@ -144,6 +144,10 @@ class Tables:
 
     def _batch_get(self, body: Body) -> bytes:
         """Return the kept items; the topology of these servers is complete, unless all of them are new."""
+        if list(body["RequestItems"]) == [STATUS]:
+            regions = [key["region"]["S"] for key in body["RequestItems"][STATUS]["Keys"]]
+            rows = [self._status[region] for region in regions if region in self._status]
+            return orjson.dumps({"Responses": {STATUS: rows}, "UnprocessedKeys": {}})
         if list(body["RequestItems"]) == [INVENTORY] and self._estate.new:
             return b'{"Responses":{},"UnprocessedKeys":{}}'
         if list(body["RequestItems"]) != [TOPOLOGY]:

@@ -46,6 +46,9 @@ def test_a_transaction_writes_as_its_actions_do_alone(tables: Tables) -> None:
     assert len(_kept(tables, 0, 1)) == 1
     [row] = orjson.loads(tables.answer("Scan", {"TableName": STATUS}))["Items"]
     assert row == {"region": {"S": "us-west-2"}, "serverCount": {"N": "7"}}
+    keys = [{"region": {"S": region}} for region in ("us-west-2", "eu-west-1")]
+    found = orjson.loads(tables.answer("BatchGetItem", {"RequestItems": {STATUS: {"Keys": keys}}}))
+    assert found["Responses"] == {STATUS: [row]}
 
 
 @pytest.mark.parametrize("new", [True, False])

@@ -49,6 +49,16 @@ def adds_up(report: Mapping[str, Any]) -> bool:
     return bool(scopes["asked"] == sum(scopes[each] for each in ("complete", "partial", "skipped", "failed")))
 
 
+async def test_a_first_sync_looks_up_nothing_in_an_empty_inventory(sandbox: EngineSandbox) -> None:
+    assert (await sandbox.sync())["serversWritten"] > 0
+    first = sandbox.calls()["dynamodb", "Query"]
+    assert first <= 1
+    await sandbox.sync(full_scan=True)
+    assert (
+        sandbox.calls()["dynamodb", "Query"] - first > 1
+    )  # from then on there are items, and each scope looks them up
+
+
 async def test_the_first_sync_scans_every_region_and_fills_both_tables(sandbox: EngineSandbox) -> None:
     sandbox.everywhere()
     report = await sandbox.sync()

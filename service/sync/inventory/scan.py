@@ -113,7 +113,7 @@ class InventoryScan(ScopeScan):
         # Before the listing begins: an item of that time whose server is not listed is outdated, whatever the clock of
         # the host that wrote it says.
         self.doing = "read what is stored"
-        self._stored = await self._tools.inventory.stored_items(self.scope, partition=self._tools.partition)
+        self._stored = await self._tools.stored_items(self.scope)
         self.doing = "list the servers"
         try:
             await self._list_until_sure()
