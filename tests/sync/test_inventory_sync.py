@@ -80,6 +80,34 @@ async def test_the_first_sync_scans_every_region_and_fills_both_tables(sandbox: 
     assert rows["eu-central-1"]["status"] == "NOT_INITIALIZED"
 
 
+async def test_an_empty_inventory_is_not_searched_scope_by_scope(sandbox: EngineSandbox) -> None:
+    received = sandbox.received_calls()
+    await sandbox.sync()
+    searches = [
+        call for call in received.of("dynamodb", "Query") if call.params.get("IndexName") == "ReplicationRegionIndex"
+    ]
+    assert (searches, len(sandbox.items())) == ([], 11)
+    received.clear()
+    await sandbox.sync(full_scan=True)
+    searches = [
+        call for call in received.of("dynamodb", "Query") if call.params.get("IndexName") == "ReplicationRegionIndex"
+    ]
+    assert len(searches) == 2 * len(FEW_REGIONS)
+
+
+async def test_a_first_sync_writes_many_items_in_one_call(sandbox: EngineSandbox) -> None:
+    """One call for the topologies of a scope, one for their names, one for the items, however many there are."""
+    received = sandbox.received_calls()
+    await sandbox.sync()
+    writes = {name: len(received.of("dynamodb", name)) for name in ("PutItem", "TransactWriteItems", "UpdateItem")}
+    scopes = 3
+    assert writes["TransactWriteItems"] <= 3 * scopes + 4  # the rows of region status
+    assert writes["PutItem"] <= 4 * scopes  # of scopes with one server, and the values of each scope
+    assert writes["UpdateItem"] <= 2 * scopes + 2  # announcements, the mark of the run
+    assert all(topology["originalReplicationConfiguration"] for topology in sandbox.topologies().values())
+    assert all(item["topologyComplete"] for item in sandbox.items() if item["instanceId"])
+
+
 async def test_items_carry_the_record_the_instance_and_the_origin(sandbox: EngineSandbox) -> None:
     report = await sandbox.sync()
     items = sandbox.items()
