@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -146,13 +146,12 @@ class _IndexQuery:
 
     @property
     def is_simple(self) -> bool:
-        """Whether it has one hash key, at most one range key condition, forward order and top-level attributes."""
+        """Whether it has one hash key, at most one range key condition and forward order."""
         return (
             len(self.hash_key_conditions) == 1
             and len(self.range_key_conditions) <= 1
             and self.scan_index_forward
             and not self.consistent_read
-            and all(len(path) == 1 for path in self.projection_expressions or ())
         )
 
 
@@ -233,15 +232,30 @@ class FastTable(Table):
                 page.append(item)
                 size += item_size
         shown = page if query.filter_expression is None else [i for i in page if query.filter_expression.expr(i)]
-        names = [path[0] for path in query.projection_expressions or ()]
-        return [_copy_with(item, _projected(item, names)) for item in shown], len(page), last
+        paths = query.projection_expressions or ()
+        return [_copy_with(item, _projected(item, paths)) for item in shown], len(page), last
 
 
-def _projected(item: Item, names: Sequence[str]) -> dict[str, Any]:
-    """Return the named attributes of an item; without names, all of them, with their JSON text cached."""
-    if not names:
-        return _SerializedAttributes(item)
-    return {name: item.attrs[name] for name in names if name in item.attrs}
+def _projected(item: Item, paths: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """Return the attributes of an item that are at some paths; without paths, all, with their JSON text cached."""
+    return _part_of(item.attrs, paths) if paths else _SerializedAttributes(item)
+
+
+def _part_of(attributes: Mapping[str, DynamoType], paths: Sequence[Sequence[str]]) -> dict[str, DynamoType]:
+    """Return the attributes at some paths; of a map only what its paths name, nothing of one that has none of it."""
+    inner: dict[str, list[Sequence[str]]] = {}
+    for name, *rest in paths:
+        if name in attributes:
+            inner.setdefault(name, []).append(rest)
+    part = {}
+    for name, rests in inner.items():
+        value = attributes[name]
+        if [] in rests:
+            part[name] = value
+        elif value.is_map() and (members := _part_of(value.value, rests)):
+            part[name] = DynamoType({"M": {}})
+            part[name].value = members
+    return part
 
 
 def _index_key(item: Item, range_name: str) -> tuple[str, str, str]:

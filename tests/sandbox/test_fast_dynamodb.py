@@ -45,7 +45,14 @@ INDEX_QUERIES = st.builds(
     IndexQuery,
     st.sampled_from([None, "thing-", "thing-1", "no"]),
     st.sampled_from([None, 1, 3, 100]),
-    st.sampled_from([None, [["id"], ["weight"]], [["missing"], ["version"]]]),
+    st.sampled_from(
+        [
+            None,
+            [["id"], ["weight"]],
+            [["missing"], ["version"]],
+            [["sizes", "width"], ["sizes", "box", "height"], ["id"], ["sizes", "none"], ["missing", "none"]],
+        ]
+    ),
     st.booleans(),
 )
 
@@ -84,6 +91,9 @@ def _wire(thing: Thing) -> dict[str, Any]:
         # Large enough that a few dozen items fill a page of 1 MB.
         "parts": {"L": [{"M": {"name": {"S": "x" * thing.weight * 15_000}, "sold": {"BOOL": thing.weight > 4}}}]},
     }
+    if thing.weight % 2:
+        sizes = {"M": {"width": {"N": str(thing.weight)}, "box": {"M": {"height": {"N": "1"}, "depth": {"N": "2"}}}}}
+        item["sizes"] = sizes
     return item | ({"colour": {"S": thing.colour}} if thing.colour else {})
 
 
