@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from service.models import RegionStatus, iso, parse_iso
 
+_MAX_COUNT: Final = 2**63  # JSON of packed entries has no larger numbers
+
 __all__ = ["AccountEntry", "entry_attributes", "parse_count", "parse_entry", "parse_status"]
 
 # Status words of legacy writers, as the current words.
@@ -84,8 +86,8 @@ def parse_status(value: object) -> RegionStatus | None:
 
 
 def parse_count(value: object) -> int | None:
-    """Parse a count; anything but a whole number of at least 0 is unknown."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """Parse a count; anything but a whole number of at least 0, and of 64 bits, is unknown."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MAX_COUNT else None
 
 
 def entry_attributes(entry: AccountEntry) -> dict[str, Any]:

@@ -311,12 +311,12 @@ async def test_a_region_that_drs_denies_affects_only_itself(sandbox: EngineSandb
 
 
 async def test_a_throttled_run_is_complete(sandbox: EngineSandbox) -> None:
-    sandbox.set(DRS_CALLS_PER_SECOND="40", DRS_BURST="5")
-    sandbox.faults(throttle={"requests_per_second": 20, "burst": 5})
+    throttled = {"service": "drs", "error": "ThrottlingException", "status": 429, "times": 3}
+    sandbox.faults(fail=[{**throttled, "operation": each} for each in ("DescribeSourceServers", "TagResource")])
     report = await sync_tags(sandbox, regions=("us-west-2", "eu-west-1"))
     assert report["status"] == "complete"
     assert figures(report) == (11, 10, 0, 1, 0, 10)
-    assert report["apiCallsThrottled"] > 0
+    assert report["apiCallsThrottled"] == 6
 
 
 async def test_servers_set_up_for_launch_into_an_instance_are_left_alone(sandbox: EngineSandbox, main: Scope) -> None:

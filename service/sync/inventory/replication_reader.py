@@ -36,8 +36,7 @@ class ReplicationReader:
         self._templates: dict[Scope, Listed | None] = {}
         self._closed: set[Scope] = set()
         self._tried: set[str] = set()
-        self._reads_left = tools.settings.topology_reads_per_scope
-        self._began, self._time_s = anyio.current_time(), tools.scope_time_s()
+        self._time: tuple[float, float] | None = None  # when the first read began, and the seconds that were left then
 
     def templates_of(self, server: SourceServer) -> Listed | None:
         """Return the templates that were read for a server; None if they could not be read."""
@@ -67,20 +66,22 @@ class ReplicationReader:
         Returns:
             What was read, by the ARN of the server, and warnings about what could not be read.
         """
-        todo = [each for each in servers if each.arn not in self._tried][: self._reads_left]
+        settings = self._tools.settings
+        reads_left = max(0, settings.topology_reads_per_scope - len(self._tried))
+        todo = [each for each in servers if each.arn not in self._tried][:reads_left]
         found: dict[str, Mapping[str, Any]] = {}
         warnings: list[Problem] = []
 
         async def read(server: SourceServer) -> None:
-            self._reads_left -= 1
             self._tried.add(server.arn)
             try:
                 found[server.arn] = await self._configuration_of(server)
             except AwsError as error:
                 warnings.append(problem_of_server(server.server_id, error))
 
-        with anyio.CancelScope(deadline=self._began + share * self._time_s):
-            async with fan_out(todo, read, concurrency=self._tools.settings.drs_calls_at_once) as done:
+        began, time_s = self._time = self._time or (anyio.current_time(), self._tools.scope_time_s())
+        with anyio.CancelScope(deadline=began + share * time_s):
+            async with fan_out(todo, read, concurrency=settings.drs_calls_at_once) as done:
                 async for _ in done:
                     pass
         if len(found) + len(warnings) < len(todo):

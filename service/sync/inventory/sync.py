@@ -158,11 +158,13 @@ async def _has_empty_inventory(run: Run) -> bool:
     """Whether the inventory has no item yet. Only a run that knows of no servers asks; what cannot be read has some."""
     if run.context.selection.known_active:
         return False
-    try:
-        return not await run.deps.table(run.deps.settings.source_server_inventory_table).has_items()
-    except AwsError as error:
-        _log.info("cannot tell whether the inventory is empty", extra={"why": str(error)})
-        return False
+    is_empty = False
+    with run.deadline.cancel_scope():
+        try:
+            is_empty = not await run.deps.table(run.deps.settings.source_server_inventory_table).has_items()
+        except AwsError as error:
+            _log.info("cannot tell whether the inventory is empty", extra={"why": str(error)})
+    return is_empty
 
 
 def observation_of(result: ScopeResult, scan: InventoryScan | None, run: Run) -> Observation | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
@@ -11,6 +10,7 @@ import pytest
 
 from service.models import Scope
 from service.regions.scan_requests import ScanRequests
+from service.regions.status_writer import Recording
 from tests.simulation.clock import VirtualLoop, run
 
 REGIONS: Final = ("eu-west-1", "us-west-2")
@@ -24,7 +24,8 @@ class Rows:
         self.writes = 0
         self.entries: dict[Scope, datetime] = {}
 
-    async def record(self, region: str, _: tuple[()], *, scan_requests: Mapping[str, datetime]) -> None:
+    async def record(self, region: str, recording: Recording) -> None:
+        scan_requests = recording.scan_requests or {}
         await anyio.sleep(1.0)
         self.writes += 1
         self.entries |= {Scope(account_id, region): moment for account_id, moment in scan_requests.items()}

@@ -12,6 +12,7 @@ from service.context import RunContext, SyncRequest
 from service.deadline import Deadline, Shutdown
 from service.models import Problem, Scope, utc_now
 from service.regions.selection import RegionSource, Selection
+from service.regions.status_writer import Recording
 from service.settings import Settings
 from service.sync.engine.report import RunReport
 from service.sync.engine.sync import Deps, Run
@@ -26,9 +27,9 @@ def test_targets_that_got_their_first_servers_share_the_writes_of_their_region(a
     async def work(_: VirtualLoop) -> None:
         writes: list[set[str]] = []
 
-        async def record(_: str, __: tuple[()], *, scan_requests: dict[str, Any]) -> None:
+        async def record(_: str, recording: Recording) -> None:
             await anyio.sleep(1.0)
-            writes.append(set(scan_requests))
+            writes.append(set(recording.scan_requests or ()))
 
         context = RunContext(
             UNUSED, UNUSED, (), UNUSED, frozenset(), (), Selection(RegionSource.STATUS_TABLE, "", {}, ()), None
