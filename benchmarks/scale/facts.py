@@ -31,6 +31,8 @@ CPU_S_PER_SERVER: Final = 0.0007
 ENTRY_BYTES: Final = 20.0
 """One account in a packed row of the status table (tests/unit/regions/test_status_codec.py)."""
 ROW_BYTES: Final = 300.0
+TRANSACTION_ROW_BYTES: Final = 4096
+"""Rows up to this size are written together (`service/regions/status_writer.py`)."""
 
 # Behaviour of the engine.
 PAGE: Final = 200  # servers per DescribeSourceServers call (DRS_PAGE_SIZE)

@@ -129,13 +129,19 @@ def _values_units(estate: Estate) -> int:
     return math.ceil((facts.VALUES_ITEM_BYTES + per_server * estate.servers) / 1024)
 
 
+def _row_units(estate: Estate) -> int:
+    """Return the write units of a row of region status; a small one is written in a transaction, which doubles them."""
+    size = facts.ROW_BYTES + facts.ENTRY_BYTES * estate.accounts
+    return math.ceil(size / 1024) * (2 if size <= facts.TRANSACTION_ROW_BYTES else 1)
+
+
 def _write_units(estate: Estate, shards: int) -> dict[str, float]:
     """Count write units per month."""
     days = facts.HOURS_PER_MONTH / 24
     # Each shard writes one packed row per region scanned: the active ones and those due for discovery. At its end the
     # sync writes every row once more, with the age of the inventory.
     rows = min(facts.REGIONS, estate.regions + math.ceil((facts.REGIONS - estate.regions) / facts.WINDOW_RUNS))
-    row_units = math.ceil((facts.ROW_BYTES + facts.ENTRY_BYTES * estate.accounts) / 1024)
+    row_units = _row_units(estate)
     return {
         "changed servers": estate.all_servers * estate.changes_per_day * days * facts.UNITS_CHANGED_SERVER,
         "moving values": estate.runs * estate.scopes * _values_units(estate),
@@ -186,7 +192,7 @@ def _heat(estate: Estate, shards: int, shard_s: float) -> dict[str, float]:
     duration_s = max(1.0, math.ceil(shards / facts.SHARDS_AT_ONCE) * shard_s)
     changed = estate.all_servers * estate.changes_per_day / (estate.per_hour * 24 or 1.0)
     units = facts.UNITS_CHANGED_SERVER / 4
-    row_units = math.ceil((facts.ROW_BYTES + facts.ENTRY_BYTES * estate.accounts) / 1024)
+    row_units = _row_units(estate)
     per_region = changed / max(1, estate.regions)
     return {
         "inventory, by server": units / facts.PARTITION_WRITES,

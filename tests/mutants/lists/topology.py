@@ -10,6 +10,32 @@ __all__ = ["MUTANTS"]
 
 MUTANTS: Final = (
     Mutant(
+        name="configurations-read-beyond-the-scopes-time",
+        breaks=("R13.3",),
+        file="service/sync/inventory/replication_reader.py",
+        before="deadline=began + share * time_s)",
+        after="deadline=began + share * time_s + 1e9)",
+        tests=(
+            "unit/sync/inventory/test_replication_reader.py::test_what_there_is_no_time_for_is_left_to_the_next_scan",
+        ),
+    ),
+    Mutant(
+        name="refused-write-counts-as-written",
+        breaks=("R13.4", "G14"),
+        file="service/aws/transactions.py",
+        before='    if reason.code == "ConditionalCheckFailed":\n        return False\n',
+        after='    if reason.code == "ConditionalCheckFailed":\n        return True\n',
+        tests=("aws/test_transactions.py::test_a_refused_write_costs_only_itself",),
+    ),
+    Mutant(
+        name="refused-write-keeps-the-others-from-being-written",
+        breaks=("R13.9",),
+        file="service/aws/transactions.py",
+        before="        return [rest] if rest else []\n",
+        after="        self._outcomes.update(dict.fromkeys(rest, False))\n        return []\n",
+        tests=("aws/test_transactions.py::test_a_refused_write_costs_only_itself",),
+    ),
+    Mutant(
         name="region-of-origin-not-recorded",
         breaks=("R13.1", "R13.6"),
         file="service/topology/origin.py",
