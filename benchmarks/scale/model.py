@@ -130,9 +130,9 @@ def _values_units(estate: Estate) -> int:
 
 
 def _row_units(estate: Estate) -> int:
-    """Return the write units of a row of region status; a small one is written in a transaction, which doubles them."""
-    size = facts.ROW_BYTES + facts.ENTRY_BYTES * estate.accounts
-    return math.ceil(size / 1024) * (2 if size <= facts.TRANSACTION_ROW_BYTES else 1)
+    """Return the write units of a row of region status at most; a small one is in a transaction, which doubles them."""
+    units = math.ceil((facts.ROW_BYTES + facts.ENTRY_BYTES * estate.accounts) / 1024)
+    return max(units, 2 * min(units, facts.TRANSACTION_ROW_KB))
 
 
 def _write_units(estate: Estate, shards: int) -> dict[str, float]:
