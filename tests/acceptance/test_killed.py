@@ -74,7 +74,7 @@ async def test_a_first_run_that_is_killed_is_completed_by_the_next(
     assert state(sandbox) == await clean_state(sandbox)
 
 
-@pytest.mark.parametrize(("kind", "after"), [(inventory_writes, 2), (status_writes, 1)])
+@pytest.mark.parametrize(("kind", "after"), [(inventory_writes, 1), (status_writes, 1)])
 async def test_a_later_run_that_is_killed_is_completed_by_the_next(
     kind: Kind, after: int, sandbox: EngineSandbox, received: ReceivedCalls
 ) -> None:
