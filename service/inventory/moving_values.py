@@ -124,7 +124,7 @@ def duration_ms(text: object) -> int | None:
     return _parsed_duration(text) if isinstance(text, str) else None
 
 
-@lru_cache(maxsize=1024)  # most servers have one of few lags
+@lru_cache(maxsize=256)  # most servers have one of few lags
 def _parsed_duration(text: str) -> int | None:
     match = _DURATION.fullmatch(text)
     if match is None:
@@ -139,7 +139,7 @@ def _fraction_ms(digits: str | None) -> int:
     return int((digits or "")[:3].ljust(3, "0"))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def format_duration(number: int) -> str:
     """Write milliseconds as an ISO 8601 duration, the larger units first: `P1DT1H`, `PT14M`, `PT9.512S`, `PT0S`."""
     days, rest = divmod(number, _DAY_MS)
