@@ -151,8 +151,10 @@ class RegionStatusTable(RegionStatusReader):
         """Change rows that were just read: small ones in one call, large ones, and those written since, one by one."""
         small: dict[str, ConditionalWrite] = {}
         for region, item in found.items():
+            if not _is_small(item or {}):
+                continue  # what changes is found out where it is written
             attributes = await changes[region](item)
-            if attributes is not None and _is_small(attributes) and _is_small(item or {}):
+            if attributes is not None and _is_small(attributes):
                 key = {"region": region}
                 small[region] = update(key, attributes, *unchanged(key, item, _UNCHANGED))
         outcomes: dict[str, Outcome] = {}
