@@ -12,7 +12,7 @@ from service.aws import conditional_write
 from service.aws.attribute_values import Item, decode, encode
 from service.aws.conditional_write import ConditionalWrite
 from service.aws.dynamodb import TableReader
-from service.aws.transactions import Outcome, write_each
+from service.aws.transactions import Outcome, write_each, write_one
 from service.errors import AwsError
 from service.models import Call
 
@@ -58,17 +58,17 @@ class Table(TableReader):
 
     async def put_if(self, item: Mapping[str, Any], condition: str, values: Mapping[str, Any] | None = None) -> bool:
         """Put an item if a condition holds; return whether it did."""
-        return await self._write(conditional_write.put(item, condition, values)) is not None
+        return await write_one(self, conditional_write.put(item, condition, values)) is not None
 
     async def delete_if(self, key: Mapping[str, Any], condition: str, values: Mapping[str, Any]) -> bool:
         """Delete an item if a condition holds; return whether it did."""
-        return await self._write(conditional_write.delete(key, condition, values)) is not None
+        return await write_one(self, conditional_write.delete(key, condition, values)) is not None
 
     async def update_if(
         self, key: Mapping[str, Any], assign: Mapping[str, Any], condition: str, values: Mapping[str, Any] | None = None
     ) -> bool:
         """Set attributes of an item (None removes one) if a condition holds; return whether it did."""
-        return await self._write(conditional_write.update(key, assign, condition, values)) is not None
+        return await write_one(self, conditional_write.update(key, assign, condition, values)) is not None
 
     async def advance(
         self,
@@ -85,7 +85,7 @@ class Table(TableReader):
         Returns:
             The new number; None if the condition did not hold.
         """
-        response = await self._write(conditional_write.advance(key, assign, counter, condition, values, base=base))
+        response = await write_one(self, conditional_write.advance(key, assign, counter, condition, values, base=base))
         if response is None:
             return None
         try:
@@ -95,7 +95,7 @@ class Table(TableReader):
 
     async def fill(self, key: Mapping[str, Any], assign: Mapping[str, Any], condition: str) -> bool:
         """Set only those attributes that the item does not have yet, if a condition holds; return whether it did."""
-        return await self._write(conditional_write.fill(key, assign, condition)) is not None
+        return await write_one(self, conditional_write.fill(key, assign, condition)) is not None
 
     async def write_each(self, writes: Sequence[ConditionalWrite]) -> list[Outcome]:
         """Carry out writes of different items, up to 100 in one call; one that is refused does not keep the others.
@@ -108,15 +108,6 @@ class Table(TableReader):
             AwsError: some could not be written; others may be.
         """
         return await write_each(self, writes)
-
-    async def _write(self, write: ConditionalWrite) -> Mapping[str, Any] | None:
-        """Make a conditional call; return its response, or None if the condition did not hold."""
-        try:
-            return await self.call(write.operation, write.params)
-        except AwsError as error:
-            if error.code == "ConditionalCheckFailedException":
-                return None
-            raise
 
 
 class CompareAndSet:

@@ -8,8 +8,8 @@ that have some take 25 too, and a permission of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import anyio
 
@@ -19,7 +19,7 @@ from service.errors import AwsError, CancellationReason
 from service.fanout import fan_out
 from service.models import Call
 
-__all__ = ["Outcome", "write_each"]
+__all__ = ["Outcome", "write_each", "write_one"]
 
 Outcome = bool | AwsError
 """What came of a write: whether its condition held, or the error with which DynamoDB refuses it whenever it is sent."""
@@ -34,6 +34,16 @@ _REFUSED: Final = "ConditionalCheckFailedException"
 _CANCELLED: Final = "TransactionCanceledException"
 _INVALID: Final = "ValidationException"
 _INVALID_ITEM: Final = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})
+
+
+async def write_one(table: TableReader, write: ConditionalWrite) -> Mapping[str, Any] | None:
+    """Carry out one write; return the response, or None if its condition did not hold. Raises AwsError."""
+    try:
+        return await table.call(write.operation, write.params)
+    except AwsError as error:
+        if error.code == _REFUSED:
+            return None
+        raise
 
 
 async def write_each(table: TableReader, writes: Sequence[ConditionalWrite]) -> list[Outcome]:
@@ -89,14 +99,11 @@ class _Chunk:
     async def _write_alone(self, write: ConditionalWrite) -> Outcome:
         """Carry out one write by itself, which costs half of what it does in a transaction."""
         try:
-            await self._table.call(write.operation, write.params)
+            return await write_one(self._table, write) is not None
         except AwsError as error:
-            if error.code == _REFUSED:
-                return False
             if error.code == _INVALID:
                 return error
             raise
-        return True
 
     async def _without_refused(self, part: Sequence[int], error: AwsError) -> list[list[int]]:
         """Note what came of the writes that were refused for good; return the others, to be sent again.
