@@ -14,7 +14,8 @@ from service.sandbox.fleet_models import Fragment
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.moto_drs.models import DRSBackend
 from service.sandbox.moto_drs.records import RecoveryInstance
-from service.sandbox.moto_drs.responses import DRSResponse, RecordResult
+from service.sandbox.moto_drs.request import RecordResult
+from service.sandbox.moto_drs.responses import DRSResponse
 from service.settings import load_settings
 from tests.dynalite.sandbox import DynaliteSandbox
 from tests.dynalite.server import Dynalite

@@ -6,11 +6,11 @@ on by one step; while `auto_advance` is true, the first page of a Describe call 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from . import shapes
 from .exceptions import ConflictException, ResourceNotFoundException, ServiceQuotaExceededException
-from .records import Job, RecoveryInstance, locked
+from .records import Job, RecoveryInstance, Resource, locked
 from .shapes import Record
 from .staging import StagingBackend
 from .validation import check_tags
@@ -23,6 +23,10 @@ class JobsBackend(StagingBackend):
     max_jobs_in_progress = 20
     max_servers_in_job = 100
     max_servers_in_jobs = 500
+
+    def resources(self) -> Iterator[Resource]:
+        yield from super().resources()
+        yield from self.jobs.values()
 
     def advance_on_read(self) -> None:
         """Advance one step before a read, when `auto_advance` is true."""

@@ -6,13 +6,13 @@ the operations that need all layers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 
 from moto.core.base_backend import BackendDict
 
 from .exceptions import ConflictException, ResourceNotFoundException
 from .failback import FailbackBackend
-from .records import Resource, SourceServer
+from .records import SourceServer
 from .shapes import Record
 from .validation import check_tags
 
@@ -79,17 +79,11 @@ class DRSBackend(FailbackBackend):
 
     def tags_of(self, resource_arn: str) -> dict[str, str]:
         """Return the tags of any resource, even where DRS is not initialized: no tag operation models that error."""
-        for resource in self._resources():
+        for resource in self.resources():
             if resource.arn == resource_arn:
                 tags: Record = resource.record["tags"]
                 return tags
         raise ResourceNotFoundException("Resource", resource_arn)
-
-    def _resources(self) -> Iterator[Resource]:
-        yield from self.source_servers.values()
-        yield from self.templates.values()
-        yield from self.recovery_instances.values()
-        yield from self.jobs.values()
 
     def tag_resource(self, resource_arn: str, tags: Mapping[str, str]) -> None:
         """Add tags; existing keys are overwritten, others stay."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from . import shapes
 from .exceptions import ConflictException, ResourceNotFoundException
 from .jobs import JobsBackend
-from .records import Job, RecoveryInstance, SourceServer
+from .records import Job, RecoveryInstance, Resource, SourceServer
 from .shapes import Record
 
 
 class RecoveryBackend(JobsBackend):
     """Recovery instances of one account and region."""
+
+    def resources(self) -> Iterator[Resource]:
+        yield from super().resources()
+        yield from self.recovery_instances.values()
 
     def describe_recovery_instances(
         self, instance_ids: Collection[str], server_ids: Collection[str]

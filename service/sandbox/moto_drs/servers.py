@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 from moto.core.base_backend import BaseBackend
@@ -17,7 +17,7 @@ from .exceptions import (
     UninitializedAccountException,
     ValidationException,
 )
-from .records import Job, RecoveryInstance, ReplicationConfigurationTemplate, SourceServer, locked
+from .records import Job, RecoveryInstance, ReplicationConfigurationTemplate, Resource, SourceServer, locked
 from .shapes import Record
 from .validation import check_tags
 
@@ -37,6 +37,11 @@ class ServersBackend(BaseBackend):
         self.jobs: dict[str, Job] = {}
         self.recovery_instances: dict[str, RecoveryInstance] = {}
         self.planned_errors: deque[ServiceException] = deque()
+
+    def resources(self) -> Iterator[Resource]:
+        """Yield everything that has an ARN and tags; each layer adds what it keeps."""
+        yield from self.source_servers.values()
+        yield from self.templates.values()
 
     def arn_of(self, kind: str, resource_id: str) -> str:
         return f"arn:{self.partition}:drs:{self.region_name}:{self.account_id}:{kind}/{resource_id}"
