@@ -68,3 +68,29 @@ def test_an_error_has_its_code(aws: Aws, backend: DRSBackend) -> None:
     assert code != 0
     assert "UninitializedAccountException" in message
     assert aws("initialize-service") == (0, None)
+
+
+def test_a_drill_with_launch_settings_and_its_log(aws: Aws, backend: DRSBackend) -> None:
+    code, answer = aws("create-launch-configuration-template", "--post-launch-enabled", "--licensing", "osByol=true")
+    assert code == 0
+    template_id = answer["launchConfigurationTemplate"]["launchConfigurationTemplateID"]
+    code, action = aws(
+        *("put-launch-action", "--resource-id", template_id, "--action-code", "AWS-RunShellScript", "--order", "100"),
+        *("--action-id", "11111111-2222-4333-8444-555555555555", "--action-version", "$DEFAULT", "--name", "Check it"),
+        *("--category", "VALIDATION", "--description", "Checks it", "--active", "--no-optional"),
+    )
+    assert (code, action["type"]) == (0, "SSM_COMMAND")
+    server_id = backend.add_source_server({}).source_server_id
+    code, answer = aws("list-launch-actions", "--resource-id", server_id)
+    assert [each["name"] for each in answer["items"]] == ["Check it"]
+
+    code, answer = aws("start-recovery", "--is-drill", "--source-servers", f"sourceServerID={server_id}")
+    backend.advance()
+    backend.advance()
+    code, answer = aws("describe-job-log-items", "--job-id", answer["job"]["jobID"], "--page-size", "2")
+    events = [each["event"] for each in answer["items"]]
+    assert (len(events), events[0], events[-2:]) == (7, "JOB_START", ["LAUNCH_START", "JOB_END"])
+    code, answer = aws("describe-jobs")
+    (participant,) = answer["items"][0]["participatingServers"]
+    assert [each["status"] for each in participant["launchActionsStatus"]["runs"]] == ["SUCCEEDED"]
+    assert aws("delete-launch-configuration-template", "--launch-configuration-template-id", template_id)[0] == 0

@@ -26,6 +26,20 @@ from tests.moto_drs.conftest import Client
 SERVER = {"sourceServerID": "s-00000000000000000"}
 INSTANCE = {"recoveryInstanceID": "i-00000000000000000"}
 TEMPLATE = {"replicationConfigurationTemplateID": "rct-00000000000000000"}
+LAUNCH_TEMPLATE = {"launchConfigurationTemplateID": "lct-00000000000000000"}
+ACTION = {"resourceId": SERVER["sourceServerID"], "actionId": "00000000-0000-4000-8000-000000000001"}
+ACTION_MEMBERS = {
+    "actionId": ACTION["actionId"],
+    "actionCode": "AWS-RunShellScript",
+    "actionVersion": "$LATEST",
+    "name": "Check the mounts",
+    "category": "VALIDATION",
+    "description": "Checks the mounts",
+    "order": 2,
+    "optional": False,
+    "active": True,
+}
+NEW_ACTION = {**ACTION, **ACTION_MEMBERS}
 ARN = "arn:aws:drs:us-west-2:111111111111:source-server/s-00000000000000000"
 PIT_POLICY = [
     {"units": "MINUTE", "interval": 10, "retentionDuration": 60},
@@ -49,12 +63,17 @@ NEW_TEMPLATE = {
 # Valid parameters of each operation that needs an initialized region, and its error for unknown resources.
 CALLS: dict[str, tuple[dict[str, Any], str | None]] = {
     "create_extended_source_server": ({"sourceServerArn": ARN}, "UninitializedAccountException"),
+    "create_launch_configuration_template": ({}, None),
     "create_replication_configuration_template": (NEW_TEMPLATE, None),
     "delete_job": ({"jobID": "drsjob-00000000000000000"}, "ResourceNotFoundException"),
+    "delete_launch_action": (ACTION, "ResourceNotFoundException"),
+    "delete_launch_configuration_template": (LAUNCH_TEMPLATE, "ResourceNotFoundException"),
     "delete_recovery_instance": (INSTANCE, "ConflictException"),
     "delete_replication_configuration_template": (TEMPLATE, "ResourceNotFoundException"),
     "delete_source_server": (SERVER, "ResourceNotFoundException"),
+    "describe_job_log_items": ({"jobID": "drsjob-00000000000000000"}, "ValidationException"),
     "describe_jobs": ({}, None),
+    "describe_launch_configuration_templates": ({}, None),
     "describe_recovery_instances": ({}, None),
     "describe_recovery_snapshots": (SERVER, None),
     "describe_replication_configuration_templates": ({}, None),
@@ -65,7 +84,9 @@ CALLS: dict[str, tuple[dict[str, Any], str | None]] = {
     "get_launch_configuration": (SERVER, "ResourceNotFoundException"),
     "get_replication_configuration": (SERVER, "ResourceNotFoundException"),
     "list_extensible_source_servers": ({"stagingAccountID": "111111111111"}, "UninitializedAccountException"),
+    "list_launch_actions": ({"resourceId": "lct-00000000000000000"}, "ResourceNotFoundException"),
     "list_staging_accounts": ({}, None),
+    "put_launch_action": (NEW_ACTION, "ResourceNotFoundException"),
     "retry_data_replication": (SERVER, "ResourceNotFoundException"),
     "reverse_replication": (INSTANCE, "ResourceNotFoundException"),
     "start_failback_launch": ({"recoveryInstanceIDs": [INSTANCE["recoveryInstanceID"]]}, "ConflictException"),
@@ -76,6 +97,7 @@ CALLS: dict[str, tuple[dict[str, Any], str | None]] = {
     "terminate_recovery_instances": ({"recoveryInstanceIDs": [INSTANCE["recoveryInstanceID"]]}, "ConflictException"),
     "update_failback_replication_configuration": (INSTANCE, "ResourceNotFoundException"),
     "update_launch_configuration": (SERVER, "ResourceNotFoundException"),
+    "update_launch_configuration_template": (LAUNCH_TEMPLATE, "ResourceNotFoundException"),
     "update_replication_configuration": (SERVER, "ResourceNotFoundException"),
     "update_replication_configuration_template": (
         {**TEMPLATE, "arn": "arn:aws:drs:us-west-2:111111111111:x/y"},
@@ -214,6 +236,24 @@ def check(caught: ClientError, error: Any, members: dict[str, Any]) -> None:
         ("create_replication_configuration_template", {**NEW_TEMPLATE, "pitPolicy": PIT_POLICY[:2]}, "pitPolicy"),
         ("describe_replication_configuration_templates", {"replicationConfigurationTemplateIDs": ["x"]},
          "replicationConfigurationTemplateIDs[0]"),
+        ("create_launch_configuration_template", {"recoveryMode": "SLOW"}, "recoveryMode"),
+        ("create_launch_configuration_template", {"exportBucketArn": "s3://bucket/with/a/path"}, "exportBucketArn"),
+        ("describe_launch_configuration_templates",
+         {"launchConfigurationTemplateIDs": [f"lct-{number:017}" for number in range(2)]},
+         "launchConfigurationTemplateIDs"),
+        ("describe_launch_configuration_templates", {"maxResults": 1001}, "maxResults"),
+        ("update_launch_configuration_template", {}, "launchConfigurationTemplateID"),
+        ("put_launch_action", {**NEW_ACTION, "order": 1}, "order"),
+        ("put_launch_action", {**NEW_ACTION, "order": 10_001}, "order"),
+        ("put_launch_action", {**NEW_ACTION, "category": "BACKUP"}, "category"),
+        ("put_launch_action", {**NEW_ACTION, "resourceId": "rct-00000000000000000"}, "resourceId"),
+        ("put_launch_action", {**NEW_ACTION, "parameters": {"p": {"type": "PLAIN", "value": "x"}}},
+         "parameters value.type"),
+        ("put_launch_action", ACTION, "actionCode"),
+        ("list_launch_actions", {"resourceId": "s-00000000000000000", "filters": {"actionIds": ["x"]}},
+         "filters.actionIds[0]"),
+        ("delete_launch_action", {**ACTION, "actionId": "x"}, "actionId"),
+        ("describe_job_log_items", {"jobID": "job-1"}, "jobID"),
         ("tag_resource", {"resourceArn": "not-an-arn-but-long-enough", "tags": {}}, "resourceArn"),
     ],
 )  # fmt: skip
@@ -228,7 +268,9 @@ def test_bad_input(connect: Client, backend: DRSBackend, operation: str, params:
         assert response["reason"] == "fieldValidationFailed"
         assert field in [each["name"] for each in response["fieldList"]]
     else:
-        assert operation in {"describe_recovery_instances", "get_launch_configuration", "start_recovery"}
+        assert operation in {
+            *("describe_recovery_instances", "get_launch_configuration", "list_launch_actions", "start_recovery")
+        }
         assert field in response["Error"]["Message"]
 
 

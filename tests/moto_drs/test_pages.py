@@ -14,10 +14,12 @@ import pytest
 from service.sandbox.moto_drs.models import DRSBackend
 from service.sandbox.moto_drs.urls import url_paths
 from tests.moto_drs.conftest import manual_backend
+from tests.moto_drs.test_errors import ACTION_MEMBERS
 
 _numbers = random.SystemRandom()
 ACCOUNT = str(_numbers.randrange(10**11, 10**12))  # staging account; each test creates its own servers
 ID = "s-3b8f0c91d27a4e56f"
+JOB = "drsjob-00000000000000001"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,29 @@ def extensible(backend: DRSBackend, count: int) -> list[str]:
     return [staging.add_source_server({}).arn for _ in range(count)]
 
 
+def launch_templates(backend: DRSBackend, count: int) -> list[str]:
+    backend.max_launch_templates = count
+    return [backend.create_launch_configuration_template({}).template_id for _ in range(count)]
+
+
+def launch_actions(backend: DRSBackend, count: int) -> list[str]:
+    """Create actions in another order than the one they run, and are listed, in."""
+    backend.add_source_server({"sourceServerID": ID})
+    ids = [f"00000000-0000-4000-8000-{number:012}" for number in range(count)]
+    for number in reversed(range(count)):
+        backend.put_launch_action(ID, {**ACTION_MEMBERS, "actionId": ids[number], "order": 2 + number})
+    return ids
+
+
+def job_log_items(backend: DRSBackend, count: int) -> list[str]:
+    job = backend.start_recovery({servers(backend, 1)[0]: None}, is_drill=True)
+    job.record["jobID"] = JOB
+    backend.jobs[JOB] = job
+    times = [f"2026-01-01T00:{number // 60:02}:{number % 60:02}Z" for number in range(count)]
+    job.log_items += [{"logDateTime": each, "event": "LAUNCH_START"} for each in times]
+    return times
+
+
 def staging_accounts(backend: DRSBackend, count: int) -> list[str]:
     accounts = sorted(str(each) for each in _numbers.sample(range(10**11, 10**12), count))
     for account_id in reversed(accounts):
@@ -86,6 +111,9 @@ LISTINGS = [
     Listing("describe_recovery_instances", instances, "recoveryInstanceID"),
     Listing("describe_recovery_snapshots", snapshots, "snapshotID", params={"sourceServerID": ID}),
     Listing("list_extensible_source_servers", extensible, "arn", params={"stagingAccountID": ACCOUNT}),
+    Listing("describe_launch_configuration_templates", launch_templates, "launchConfigurationTemplateID"),
+    Listing("list_launch_actions", launch_actions, "actionId", params={"resourceId": ID}),
+    Listing("describe_job_log_items", job_log_items, "logDateTime", params={"jobID": JOB}),
     Listing("list_staging_accounts", staging_accounts, "accountID", default=50, key="accounts"),
 ]
 every_listing = pytest.mark.parametrize("listing", LISTINGS, ids=lambda each: each.operation)

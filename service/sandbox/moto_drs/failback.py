@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-from . import shapes
+from . import job_log, shapes
 from .exceptions import (
     ConflictException,
     ResourceNotFoundException,
@@ -201,6 +201,7 @@ def _require_reversible(instance: RecoveryInstance) -> None:
 def _begin_failback(job: Job) -> None:
     for participant in job.participants:
         participant["launchStatus"] = "IN_PROGRESS"
+        job.log("LAUNCH_START", **job_log.instance_data(participant))
 
 
 def _is_second(zone: str) -> bool:

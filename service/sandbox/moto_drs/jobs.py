@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from . import shapes
-from .exceptions import ConflictException, ResourceNotFoundException, ServiceQuotaExceededException
+from .exceptions import (
+    ConflictException,
+    ResourceNotFoundException,
+    ServiceQuotaExceededException,
+    ValidationException,
+)
 from .records import Job, RecoveryInstance, Resource, locked
 from .shapes import Record
 from .staging import StagingBackend
@@ -61,6 +66,16 @@ class JobsBackend(StagingBackend):
             and shapes.is_within(str(job.record["creationDateTime"]), since, until)
         ]
 
+    def job_log_of(self, job_id: str) -> list[Record]:
+        """Return the log of a job, oldest item first; a job that has not started has none.
+
+        The operation does not model ResourceNotFoundException; that an unknown job is invalid input is inferred.
+        """
+        job = self.jobs.get(job_id)
+        if job is None:
+            raise ValidationException(f"Job {job_id} not found.", ("jobID", "names no job"), reason="other")
+        return job.log_items
+
     def delete_job(self, job_id: str) -> None:
         job = self.jobs.get(job_id)
         if job is None:
@@ -75,12 +90,14 @@ class JobsBackend(StagingBackend):
         initiated_by: str,
         participants: Iterable[Record],
         *,
+        resources: Iterable[Record] = (),
         begin: Callable[[Job], None],
         finish: Callable[[Job], None],
         tags: Mapping[str, str] | None = None,
     ) -> Job:
-        """Create a job, within the quotas, for servers that are in no other active job."""
+        """Create a job, within the quotas, for servers that are in no other active job, or for other `resources`."""
         servers: list[Record] = [{**each, "launchStatus": "PENDING"} for each in participants]
+        others = [{"participatingResourceID": each, "launchStatus": "PENDING"} for each in resources]
         check_tags(tags or {})
         self._require_capacity([str(each["sourceServerID"]) for each in servers])
         job_id = shapes.new_id("drsjob-")
@@ -93,6 +110,7 @@ class JobsBackend(StagingBackend):
                 "creationDateTime": shapes.now(),
                 "status": "PENDING",
                 "participatingServers": servers,
+                **({"participatingResources": others} if others else {}),
                 "tags": dict(tags or {}),
             },
             begin,

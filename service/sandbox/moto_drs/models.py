@@ -1,7 +1,7 @@
 """DRSBackend: Elastic Disaster Recovery in one account and region.
 
-The class is built by inheritance, one module per layer: servers, staging, jobs, recovery, failback. This module adds
-the operations that need all layers.
+The class is built by inheritance, one module per layer: servers, staging, jobs, recovery, failback, launch. This
+module adds the operations that need all layers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from moto.core.base_backend import BackendDict
 
 from .exceptions import ConflictException, ResourceNotFoundException
-from .failback import FailbackBackend
+from .launch import LaunchBackend
 from .records import SourceServer
 from .shapes import Record
 from .validation import check_tags
@@ -20,7 +20,7 @@ from .validation import check_tags
 _NEWER_REGIONS = ["ap-east-2", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-west-1", "mx-central-1"]
 
 
-class DRSBackend(FailbackBackend):
+class DRSBackend(LaunchBackend):
     """DRS in one account and region."""
 
     # Replication

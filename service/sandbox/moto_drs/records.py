@@ -173,10 +173,11 @@ class RecoveryInstance(Replicating):
 
 
 class Job(Resource):
-    """Launch or termination job. The first step calls `begin`, the second calls `finish`."""
+    """Job with its log. The first step calls `begin`, the second calls `finish`."""
 
     def __init__(self, record: Record, begin: Callable[[Job], None], finish: Callable[[Job], None]) -> None:
         super().__init__(record)
+        self.log_items: list[Record] = []
         self._begin = begin
         self._finish = finish
 
@@ -193,10 +194,17 @@ class Job(Resource):
     def is_active(self) -> bool:
         return bool(self.record["status"] != "COMPLETED")
 
+    def log(self, event: str, **data: object) -> None:
+        """Add an item to the log. The order of the events of a job is inferred."""
+        item = {"logDateTime": shapes.now(), "event": event}
+        self.log_items.append({**item, "eventData": data} if data else item)
+
     def step(self) -> None:
         if self.record["status"] == "PENDING":
             self.record["status"] = "STARTED"
+            self.log("JOB_START")
             self._begin(self)
         elif self.record["status"] == "STARTED":
             self.record.update(status="COMPLETED", endDateTime=shapes.now())
             self._finish(self)
+            self.log("JOB_END")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from . import shapes
+from . import job_log, shapes
 from .exceptions import ConflictException, ResourceNotFoundException
 from .jobs import JobsBackend
 from .records import Job, RecoveryInstance, Resource, SourceServer
@@ -68,7 +68,7 @@ class RecoveryBackend(JobsBackend):
             "type": "DRILL" if is_drill else "RECOVERY",
         }
         for server in servers:
-            _set_last_launch(server, "PENDING", "PENDING")
+            set_last_launch(server, "PENDING", "PENDING")
             server.record["lifeCycle"]["lastLaunch"]["initiated"] = initiated
         return job
 
@@ -84,19 +84,30 @@ class RecoveryBackend(JobsBackend):
         """Launch the instances, and discard earlier instances of the same servers."""
         for participant in job.participants:
             server = self.source_servers.get(participant["sourceServerID"])
-            snapshot_id = snapshot_of[participant["sourceServerID"]]
-            snapshots = self.snapshots_of(participant["sourceServerID"])
-            chosen = [each for each in snapshots if snapshot_id in {None, each["snapshotID"]}]
-            if server is None or not chosen:
+            if server is None:
+                job.log("SERVER_SKIPPED", sourceServerID=participant["sourceServerID"])
                 participant["launchStatus"] = "FAILED"
-                if server is not None:
-                    _set_last_launch(server, "FAILED", "FAILED")
+                continue
+            snapshot = self._choose_snapshot(job, server, snapshot_of[server.source_server_id])
+            if snapshot is None:
+                participant["launchStatus"] = "FAILED"
+                set_last_launch(server, "FAILED", "FAILED")
                 continue
             for earlier in self.instances_of(server.source_server_id):
+                job_log.log_removal(job, earlier)
                 self.discard_instance(earlier)
-            instance = self._launch(server, job, chosen[-1])
+            job_log.log_conversion(job, server, snapshot)
+            instance = self._launch(server, job, snapshot)
+            job.log("LAUNCH_START", sourceServerID=server.source_server_id, targetInstanceID=instance.instance_id)
             participant.update(launchStatus="IN_PROGRESS", recoveryInstanceID=instance.instance_id)
-            _set_last_launch(server, "PENDING", "IN_PROGRESS")
+            set_last_launch(server, "PENDING", "IN_PROGRESS")
+
+    def _choose_snapshot(self, job: Job, server: SourceServer, snapshot_id: str | None) -> Record | None:
+        """Return the given snapshot, or the newest; None when there is none any more."""
+        snapshots = self.snapshots_of(server.source_server_id)
+        chosen = [each for each in snapshots if snapshot_id in {None, each["snapshotID"]}]
+        job_log.log_snapshot(job, server, is_given=snapshot_id is not None, is_found=bool(chosen))
+        return chosen[-1] if chosen else None
 
     def _launch(self, server: SourceServer, job: Job, snapshot: Record) -> RecoveryInstance:
         launch = server.launch_configuration
@@ -130,13 +141,16 @@ class RecoveryBackend(JobsBackend):
         for participant in job.participants:
             instance = self.recovery_instances.get(participant.get("recoveryInstanceID", ""))
             server = self.source_servers.get(participant["sourceServerID"])
-            if participant["launchStatus"] != "IN_PROGRESS" or instance is None or server is None:
+            if participant["launchStatus"] != "IN_PROGRESS":
+                continue
+            if instance is None or server is None:
                 participant["launchStatus"] = "FAILED"
+                job_log.log_failed_launch(job, participant, "The server or the instance does not exist any more.")
                 continue
             participant["launchStatus"] = "LAUNCHED"
             stopped = server.launch_configuration["launchDisposition"] == "STOPPED"
             instance.record["ec2InstanceState"] = "STOPPED" if stopped else "RUNNING"
-            _set_last_launch(server, "SUCCEEDED", "LAUNCHED")
+            set_last_launch(server, "SUCCEEDED", "LAUNCHED")
             server.record["recoveryInstanceId"] = instance.instance_id
 
     # Termination, disconnection and deletion
@@ -160,6 +174,7 @@ class RecoveryBackend(JobsBackend):
     def _begin_termination(self, job: Job) -> None:
         for participant in job.participants:
             participant["launchStatus"] = "IN_PROGRESS"
+            job.log("CLEANUP_START", **job_log.instance_data(participant))
             instance = self.recovery_instances.get(participant["recoveryInstanceID"])
             if instance is not None:
                 instance.record["ec2InstanceState"] = "SHUTTING-DOWN"
@@ -167,6 +182,7 @@ class RecoveryBackend(JobsBackend):
     def _finish_termination(self, job: Job) -> None:
         for participant in job.participants:
             participant["launchStatus"] = "TERMINATED"
+            job.log("CLEANUP_END", **job_log.instance_data(participant))
             instance = self.recovery_instances.get(participant["recoveryInstanceID"])
             if instance is not None:
                 self.discard_instance(instance)
@@ -195,7 +211,7 @@ class RecoveryBackend(JobsBackend):
         self.discard_instance(instance)
 
 
-def _set_last_launch(server: SourceServer, result: str, status: str) -> None:
+def set_last_launch(server: SourceServer, result: str, status: str) -> None:
     server.record["lastLaunchResult"] = result
     server.record["lifeCycle"].setdefault("lastLaunch", {})["status"] = status
 

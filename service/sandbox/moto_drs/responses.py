@@ -7,15 +7,16 @@ from urllib.parse import unquote
 
 from moto.core.responses import ActionResult, EmptyResult
 
+from .launch_responses import LaunchResponses
 from .records import SourceServer
-from .request import DRSRequest, RecordResult, by_age, job_result, newest_first
+from .request import RecordResult, by_age, job_result, newest_first
 from .shapes import is_within
 
 _MAX_EXTENSIBLE_PAGE_SIZE = 300
 _MAX_STAGING_ACCOUNT_PAGE_SIZE = 50
 
 
-class DRSResponse(DRSRequest):
+class DRSResponse(LaunchResponses):
     """Handler of one request."""
 
     # Service and source servers
