@@ -7,20 +7,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from ipaddress import ip_address
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from service.sandbox.auth import AuthMiddleware
 from service.sandbox.aws_protocols import Environ, Response, json_response
 from service.sandbox.faults import AccountId, Faults, RegionName, Strict
 from service.sandbox.fleet import FleetError, parse_model
 from service.sandbox.fleet_models import Fragment
+from service.sandbox.moto_drs.clock import drs_clock
 from service.sandbox.seeder import Seeder
 
-__all__ = ["ControlApi", "RemovalRequest"]
+__all__ = ["ClockRequest", "ControlApi", "RemovalRequest"]
 
 _PREFIX: Final = "/sandbox/"
+_MAX_ADVANCE_S: Final = 365 * 24 * 3600
 
 
 class RemovalRequest(Strict):
@@ -29,6 +31,19 @@ class RemovalRequest(Strict):
     account_id: AccountId
     region: RegionName
     source_server_ids: tuple[str, ...] = Field(min_length=1)
+
+
+class ClockRequest(Strict):
+    """Time by which to move DRS's clock, and whether reads move states from now on."""
+
+    advance_s: float | None = Field(None, ge=0, le=_MAX_ADVANCE_S, allow_inf_nan=False)
+    auto_advance: bool | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.advance_s is None and self.auto_advance is None:
+            raise ValueError("the request changes nothing. Fix: give advance_s, auto_advance, or both")
+        return self
 
 
 class ControlApi:
@@ -47,6 +62,8 @@ class ControlApi:
                 ("POST", "fleet"): self._add_fleet,
                 ("PUT", "faults"): self._replace_faults,
                 ("POST", "remove"): self._remove,
+                ("GET", "clock"): self._clock,
+                ("POST", "clock"): self._move_clock,
             }
         )
 
@@ -117,6 +134,23 @@ class ControlApi:
     def _remove(self, body: bytes) -> Mapping[str, Any]:
         removal = parse_model(RemovalRequest, _parse_json(body), "removal")
         return {"removed": self._seeder.remove(removal.account_id, removal.region, removal.source_server_ids)}
+
+    def _clock(self, _body: bytes) -> Mapping[str, Any]:
+        return {
+            "now": drs_clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "moved_s": drs_clock.offset.total_seconds(),
+            "auto_advance": self._seeder.auto_advance,
+        }
+
+    def _move_clock(self, body: bytes) -> Mapping[str, Any]:
+        request = parse_model(ClockRequest, _parse_json(body), "clock")
+        if request.auto_advance is not None:
+            self._seeder.set_auto_advance(is_on=request.auto_advance)
+        try:
+            drs_clock.advance(request.advance_s or 0)
+        except ValueError as error:
+            raise FleetError(f"advance_s: {error}") from None
+        return self._clock(body)
 
 
 def _parse_json(body: bytes) -> object:

@@ -42,7 +42,7 @@ def merged(fleet: Fleet, fragment: Fragment) -> Fleet:
     for added in fragment.accounts:
         known = accounts.get(added.account_id)
         accounts[added.account_id] = _merged_account(known, added) if known else added
-    members = {"hub": fleet.hub, "tables": fleet.tables, "accounts": tuple(accounts.values()), "faults": fleet.faults}
+    members = {**dict(fleet), "accounts": tuple(accounts.values())}
     return parse_model(Fleet, members, "fleet fragment")
 
 

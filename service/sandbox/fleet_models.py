@@ -220,6 +220,7 @@ class Fleet(Strict):
     tables: Tables = Tables()
     accounts: tuple[Account, ...] = ()
     faults: Faults = Faults()
+    auto_advance: bool = Field(default=True, description="reads move the states of DRS; false: only its clock does")
 
     def account(self, account_id: str) -> Account | None:
         """Return a declared account, or None."""

@@ -20,6 +20,7 @@ from moto.sts.models import sts_backends
 
 from service.sandbox.fleet import FleetError
 from service.sandbox.moto_drs import drs_backends
+from service.sandbox.moto_drs.clock import drs_clock
 
 __all__ = ["AccountOwnership"]
 
@@ -67,11 +68,13 @@ class AccountOwnership:
         _empty(new_ids)
 
     def release(self) -> None:
-        """Empty and release all accounts."""
+        """Empty and release all accounts. With the last sandbox of the process, DRS's clock shows real time again."""
         _empty(self._owned)
         with _lock:
             _owned_accounts.difference_update(self._owned)
             self._owned.clear()
+            if not _owned_accounts:
+                drs_clock.reset()
 
 
 def _empty(account_ids: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ from service.sandbox.eventbridge import put_rules
 from service.sandbox.fleet import FleetError, merged
 from service.sandbox.fleet_models import Account, ExtendedFrom, Fleet, Fragment, Region
 from service.sandbox.moto_drs import drs_backends
+from service.sandbox.moto_drs.clock import drs_clock
 from service.sandbox.ownership import AccountOwnership
 from service.sandbox.server_plans import plan_servers, record_of
 from service.sandbox.tables import create_tables, put_account_rows, put_hub_row
@@ -29,6 +30,7 @@ class Seeder:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
+        self.auto_advance = fleet.auto_advance
         self._lock = threading.Lock()
         self._ownership = AccountOwnership()
         self._last_numbers: dict[tuple[str, str], int] = defaultdict(int)  # by scope: numbers name the servers
@@ -42,6 +44,7 @@ class Seeder:
         with self._lock:
             _check_regions(self.fleet.accounts)
             self._ownership.acquire(self.fleet.account_ids)
+            drs_clock.set_auto_advance(self.fleet.account_ids, is_on=self.auto_advance)
             create_tables(self.fleet)
             put_rules(self.fleet)
             self._add(self.fleet.accounts)
@@ -58,6 +61,7 @@ class Seeder:
             _check_regions(fragment.accounts)
             before, after = self.fleet, merged(self.fleet, fragment)
             self._ownership.acquire(after.account_ids)
+            drs_clock.set_auto_advance(after.account_ids, is_on=self.auto_advance)
             self.fleet = after
             self._add(fragment.accounts)
             changed = {
@@ -71,8 +75,15 @@ class Seeder:
     def clear(self) -> None:
         """Remove everything and release the accounts."""
         with self._lock:
+            drs_clock.set_auto_advance(self.fleet.account_ids, is_on=True)
             self._ownership.release()
             self._last_numbers.clear()
+
+    def set_auto_advance(self, *, is_on: bool) -> None:
+        """Let reads advance the states of DRS in all accounts, or only the clock."""
+        with self._lock:
+            self.auto_advance = is_on
+            drs_clock.set_auto_advance(self.fleet.account_ids, is_on=is_on)
 
     def remove(self, account_id: str, region: str, source_server_ids: Sequence[str]) -> int:
         """Remove servers and return their number; unknown ids are ignored.

@@ -25,6 +25,7 @@ from service.sandbox.fleet_models import Fleet, Fragment
 from service.sandbox.integrations import register_update_integration
 from service.sandbox.lambda_functions import Invocation
 from service.sandbox.listener import Listener, ListenerError
+from service.sandbox.moto_drs.clock import drs_clock
 from service.sandbox.moto_drs.register import register
 from service.sandbox.seeder import Seeder
 from service.sandbox.stacks import register_stacks
@@ -160,6 +161,20 @@ class Sandbox:
     def replace_faults(self, faults: Faults) -> None:
         """Replace all faults; counters and token buckets start anew."""
         self._control_api.middleware.fault_injector.replace(faults)
+
+    def advance_clock(self, seconds: float) -> None:
+        """Move DRS's clock forward, and with it jobs, replications and recovery plans: one step per whole minute.
+
+        There is one clock per process, which shows real time again once the last sandbox of the process is closed.
+
+        Raises:
+            ValueError: the clock would go back, or beyond the last date.
+        """
+        drs_clock.advance(seconds)
+
+    def set_auto_advance(self, *, is_on: bool) -> None:
+        """Let reads advance the states of DRS, or only the clock."""
+        self._seeder.set_auto_advance(is_on=is_on)
 
     def remove(self, account_id: str, region: str, source_server_ids: Sequence[str]) -> int:
         """Remove source servers, as somebody at the console would, and return their number."""

@@ -84,9 +84,13 @@ IN_DECORATOR = """
 import boto3
 from moto import mock_aws
 from service.sandbox.moto_drs import drs_backends, models
+from service.sandbox.moto_drs.clock import drs_clock
 from service.sandbox.moto_drs.register import register
 
 register()
+drs_clock.advance(86400)  # before anything has used DRS
+with mock_aws():
+    assert not drs_clock.offset
 session = boto3.Session("key", "secret")
 for region in ("us-east-2", "ca-west-1"):
     with mock_aws():
@@ -96,7 +100,11 @@ for region in ("us-east-2", "ca-west-1"):
         client.tag_resource(resourceArn=arn, tags={"a": "b"})
         assert client.list_tags_for_resource(resourceArn=arn)["tags"] == {"a": "b"}
         assert len(client.describe_source_servers()["items"]) == 1
+        drs_clock.advance(86400)
+        drs_clock.set_auto_advance({"123456789012"}, is_on=False)
     assert not list(drs_backends)
+    assert not drs_clock.offset
+    assert not drs_clock.is_manual("123456789012")
 print("good")
 """
 

@@ -12,6 +12,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from service.sandbox.aws_protocols import forward
+from service.sandbox.fleet import parse_model
+from service.sandbox.fleet_models import Fleet, Fragment
+from service.sandbox.moto_drs.clock import drs_clock
 from service.sandbox.server import Sandbox
 
 HUB, TARGET, STAGING, APPS = "999900001111", "111122223333", "444455556666", "777788889999"
@@ -117,6 +120,47 @@ def test_servers_can_be_removed(send: Send, client: Client) -> None:
     assert len(drs.describe_source_servers()["items"]) == 1
 
 
+def test_the_clock_of_drs_moves_its_states(send: Send, sandbox: Sandbox, client: Client) -> None:
+    status, clock = send("POST", "/sandbox/clock", {"auto_advance": False})
+    assert (status, clock["moved_s"], clock["auto_advance"]) == (200, 0, False)
+    drs = client("drs", account_id=TARGET, region="us-west-2")
+    server_id = drs.describe_source_servers()["items"][0]["sourceServerID"]
+    drs.start_recovery(sourceServers=[{"sourceServerID": server_id}])
+    assert drs.describe_jobs()["items"][0]["status"] == "PENDING"
+    assert send("POST", "/sandbox/clock", {"advance_s": 90})[1]["moved_s"] == 90
+    assert drs.describe_jobs()["items"][0]["status"] == "STARTED"
+    sandbox.advance_clock(30.5)
+    job = drs.describe_jobs()["items"][0]
+    assert job["status"] == "COMPLETED"
+    assert send("GET", "/sandbox/clock")[1]["moved_s"] == 120.5
+    assert send("GET", "/sandbox/clock")[1]["now"] > job["endDateTime"]
+    drs.start_recovery(sourceServers=[{"sourceServerID": server_id}])
+    sandbox.set_auto_advance(is_on=True)
+    assert drs.describe_jobs()["items"][0]["status"] == "STARTED"
+
+
+def test_a_fleet_file_can_leave_states_to_the_clock(send: Send, members: dict[str, Any]) -> None:
+    accounts = {account_id: [{"account_id": account_id, "regions": {"eu-west-1": {"servers": 1}}}]
+                for account_id in ("111100002222", "111100003333")}  # fmt: skip
+    fleet = {"hub": {"account_id": "111100001111"}, "accounts": accounts["111100002222"], "auto_advance": False}
+    with Sandbox(parse_model(Fleet, fleet, "fleet")) as other:
+        other.add(parse_model(Fragment, {"accounts": accounts["111100003333"]}, "fragment"))
+        assert other.fleet.auto_advance is False
+        for account_id in accounts:
+            assert drs_clock.is_manual(account_id)
+        assert not drs_clock.is_manual(TARGET)  # that of the sandbox beside it
+    assert not drs_clock.is_manual("111100003333")
+
+
+def test_real_time_comes_back_when_the_last_sandbox_closes(fleet: Fleet, members: dict[str, Any]) -> None:
+    with Sandbox(fleet) as first:
+        with Sandbox(parse_model(Fleet, {"hub": {"account_id": "111100001111"}}, "fleet")) as second:
+            second.advance_clock(60)
+        assert drs_clock.offset.total_seconds() == 60
+        first.advance_clock(60)
+    assert not drs_clock.offset
+
+
 @pytest.mark.parametrize(
     ("method", "path", "request_body", "expected"),
     [
@@ -126,6 +170,10 @@ def test_servers_can_be_removed(send: Send, client: Client) -> None:
         ("PUT", "/sandbox/faults", "{", (400, "request body: not JSON")),
         ("POST", "/sandbox/fleet", {}, (400, "accounts: Field required")),
         ("POST", "/sandbox/fleet", {"accounts": [{"account_id": "1"}]}, (400, "accounts[0].account_id")),
+        ("POST", "/sandbox/clock", {"advance_s": -60}, (400, "advance_s: Input should be greater than or equal to 0")),
+        ("POST", "/sandbox/clock", {"advance_s": 1e9}, (400, "advance_s: Input should be less than or equal")),
+        ("POST", "/sandbox/clock", '{"advance_s": NaN}', (400, "advance_s: Input should be a finite number")),
+        ("POST", "/sandbox/clock", {}, (400, "changes nothing. Fix: give advance_s, auto_advance, or both")),
         ("POST", "/sandbox/remove", {"account_id": TARGET}, (400, "region: Field required")),
         (
             "POST",

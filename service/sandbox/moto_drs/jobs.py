@@ -1,7 +1,7 @@
 """Jobs, and the simulated progress of jobs and replications.
 
-Progress does not depend on the clock. `advance` moves every active job and every replication that an operation started
-on by one step; while `auto_advance` is true, the first page of a Describe call does so too.
+`advance` moves every active job and every replication that an operation started on by one step. Each minute that a test
+moves the clock does so, and while `auto_advance` is true, the first page of a Describe call; real time does not.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from . import shapes
+from .clock import drs_clock
 from .exceptions import (
     ConflictException,
     ResourceNotFoundException,
@@ -34,9 +35,19 @@ class JobsBackend(StagingBackend):
         yield from self.jobs.values()
 
     def advance_on_read(self) -> None:
-        """Advance one step before a read, when `auto_advance` is true."""
-        if self.auto_advance:
+        """Advance one step before a read, unless only the clock moves states; end what the clock has passed."""
+        if self.auto_advance and not drs_clock.is_manual(self.account_id):
             self.advance()
+        else:
+            self.catch_up()
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether further steps change anything without another operation."""
+        return any(each.is_moving for each in self.resources())
+
+    def catch_up(self) -> None:
+        """End what ends at a time that the clock has passed, without a step; layers with such times do that."""
 
     @locked
     def advance(self) -> None:
@@ -119,9 +130,13 @@ class JobsBackend(StagingBackend):
         self.jobs[job_id] = job
         return job
 
+    def busy_servers(self) -> set[str]:
+        """Return the ids of servers that are in an active job."""
+        return {str(each["sourceServerID"]) for job in self.jobs.values() if job.is_active for each in job.participants}
+
     def _require_capacity(self, server_ids: Collection[str]) -> None:
         active_jobs = [job for job in self.jobs.values() if job.is_active]
-        busy_servers = {str(each["sourceServerID"]) for job in active_jobs for each in job.participants}
+        busy_servers = self.busy_servers()
         for server_id in server_ids:
             if server_id in busy_servers:
                 raise ConflictException("A job is in progress for the source server.", "SourceServer", server_id)

@@ -6,13 +6,15 @@ module adds the operations that need all layers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.core.base_backend import BackendDict
 
+from .clock import drs_clock
 from .exceptions import ConflictException, ResourceNotFoundException
 from .launch import LaunchBackend
-from .records import SourceServer
+from .records import SourceServer, locked
 from .shapes import Record
 from .validation import check_tags
 
@@ -67,10 +69,7 @@ class DRSBackend(LaunchBackend):
         self.discard_source_server(source_server_id)
 
     def _require_no_instance(self, server: SourceServer) -> None:
-        busy_servers = {
-            str(each["sourceServerID"]) for job in self.jobs.values() if job.is_active for each in job.participants
-        }
-        if server.source_server_id in busy_servers or self.instances_of(server.source_server_id):
+        if server.source_server_id in self.busy_servers() or self.instances_of(server.source_server_id):
             raise ConflictException(
                 "The source server has a recovery instance or a job.", "SourceServer", server.source_server_id
             )
@@ -98,5 +97,38 @@ class DRSBackend(LaunchBackend):
             existing.pop(key, None)
 
 
-drs_backends = BackendDict(DRSBackend, "drs", additional_regions=_NEWER_REGIONS)
+class DRSBackends(BackendDict):
+    """All backends, which the clock moves together."""
+
+    def existing(self) -> Iterator[DRSBackend]:
+        """Yield the backends that were used so far; moto creates one whenever it is asked for."""
+        for account_id in list(self.keys()):
+            account = self[account_id]
+            for region_name in list(account.keys()):
+                yield account[region_name]
+
+    @locked
+    def step(self) -> bool:
+        """Advance all backends by one step; returns whether anything was moving before it."""
+        backends = list(self.existing())
+        was_moving = any(backend.is_moving for backend in backends)
+        for backend in backends:
+            backend.advance()
+        return was_moving
+
+    @locked
+    def catch_up(self) -> None:
+        """End what the clock has passed in all backends."""
+        self[DEFAULT_ACCOUNT_ID]  # moto resets, and the clock with it, only what has an account
+        for backend in self.existing():
+            backend.catch_up()
+
+    def clear(self) -> None:
+        """Remove all backends, as moto does when it resets everything, and set the clock back."""
+        super().clear()
+        drs_clock.reset()
+
+
+drs_backends = DRSBackends(DRSBackend, "drs", additional_regions=_NEWER_REGIONS)
+drs_clock.drive(drs_backends.step, drs_backends.catch_up)
 DRSBackend.peers = drs_backends

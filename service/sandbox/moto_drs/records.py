@@ -44,6 +44,11 @@ class Resource(BaseModel):
     def arn(self) -> str:
         return str(self.record["arn"])
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether further steps change it without another operation."""
+        return False
+
     def to_dict(self) -> Record:
         return self.record
 
@@ -58,6 +63,10 @@ class Replicating(Resource):
     @property
     def state(self) -> str:
         return str(self.record["dataReplicationInfo"]["dataReplicationState"])
+
+    @property
+    def is_moving(self) -> bool:
+        return bool(self.next_states)
 
     def transition_to(self, state: str, *next_states: str) -> None:
         """Enter a state now, and one of the next states with each step."""
@@ -193,6 +202,10 @@ class Job(Resource):
     @property
     def is_active(self) -> bool:
         return bool(self.record["status"] != "COMPLETED")
+
+    @property
+    def is_moving(self) -> bool:
+        return self.is_active
 
     def log(self, event: str, **data: object) -> None:
         """Add an item to the log. The order of the events of a job is inferred."""

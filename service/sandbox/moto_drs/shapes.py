@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from moto.moto_api._internal import mock_random
+
+from .clock import drs_clock
 
 Record = dict[str, Any]
 
@@ -60,7 +61,7 @@ def new_id(prefix: str) -> str:
 
 
 def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return drs_clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def is_within(timestamp: str, since: str | None, until: str | None) -> bool:
