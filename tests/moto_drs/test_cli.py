@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.backends import get_backend
 
 from service.sandbox.moto_drs.models import DRSBackend
 from tests.moto_drs.conftest import REGION, Keys, manual_backend
@@ -94,3 +95,31 @@ def test_a_drill_with_launch_settings_and_its_log(aws: Aws, backend: DRSBackend)
     (participant,) = answer["items"][0]["participatingServers"]
     assert [each["status"] for each in participant["launchActionsStatus"]["runs"]] == ["SUCCEEDED"]
     assert aws("delete-launch-configuration-template", "--launch-configuration-template-id", template_id)[0] == 0
+
+
+def test_a_network_from_its_vpc_to_its_stack(aws: Aws, backend: DRSBackend) -> None:
+    vpc_id = get_backend("ec2")[backend.account_id][REGION].create_vpc("10.4.0.0/16").id
+    origin = ("--origin-account-id", backend.account_id, "--origin-region", REGION)
+    code, answer = aws("create-source-network", "--vpc-id", vpc_id, *origin, "--tags", "Name=shop")
+    assert code == 0
+    network = ("--source-network-id", answer["sourceNetworkID"])
+    code, answer = aws("start-source-network-replication", *network)
+    assert answer["sourceNetwork"]["replicationStatus"] == "IN_PROGRESS"
+    backend.advance()
+    entry = f"sourceNetworkID={network[1]},cfnStackName=shop-network"
+    code, answer = aws("start-source-network-recovery", "--source-networks", entry, "--deploy-as-new")
+    assert (code, answer["job"]["initiatedBy"]) == (0, "CREATE_NETWORK_RECOVERY")
+    backend.advance()
+    backend.advance()
+    code, answer = aws("describe-source-networks", "--filters", f"originRegion={REGION}", "--page-size", "1")
+    (recovered,) = answer["items"]
+    assert (recovered["cfnStackName"], recovered["lastRecovery"]["lastRecoveryResult"]) == ("shop-network", "SUCCESS")
+    code, answer = aws("associate-source-network-stack", *network, "--cfn-stack-name", "shop-network")
+    assert (code, answer["job"]["initiatedBy"]) == (0, "ASSOCIATE_NETWORK_RECOVERY")
+    code, message = aws("stop-source-network-replication", *network)
+    assert code != 0
+    assert "ConflictException" in message
+    backend.advance()
+    backend.advance()
+    assert aws("stop-source-network-replication", *network)[0] == 0
+    assert aws("delete-source-network", *network) == (0, None)

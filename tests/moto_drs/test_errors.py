@@ -40,6 +40,8 @@ ACTION_MEMBERS = {
     "active": True,
 }
 NEW_ACTION = {**ACTION, **ACTION_MEMBERS}
+NETWORK = {"sourceNetworkID": "sn-00000000000000000"}
+NEW_NETWORK = {"vpcID": "vpc-00000000000000000", "originAccountID": "111111111111", "originRegion": "us-east-1"}
 ARN = "arn:aws:drs:us-west-2:111111111111:source-server/s-00000000000000000"
 PIT_POLICY = [
     {"units": "MINUTE", "interval": 10, "retentionDuration": 60},
@@ -62,14 +64,17 @@ NEW_TEMPLATE = {
 }
 # Valid parameters of each operation that needs an initialized region, and its error for unknown resources.
 CALLS: dict[str, tuple[dict[str, Any], str | None]] = {
+    "associate_source_network_stack": ({**NETWORK, "cfnStackName": "our-stack"}, "ResourceNotFoundException"),
     "create_extended_source_server": ({"sourceServerArn": ARN}, "UninitializedAccountException"),
     "create_launch_configuration_template": ({}, None),
     "create_replication_configuration_template": (NEW_TEMPLATE, None),
+    "create_source_network": (NEW_NETWORK, "ResourceNotFoundException"),
     "delete_job": ({"jobID": "drsjob-00000000000000000"}, "ResourceNotFoundException"),
     "delete_launch_action": (ACTION, "ResourceNotFoundException"),
     "delete_launch_configuration_template": (LAUNCH_TEMPLATE, "ResourceNotFoundException"),
     "delete_recovery_instance": (INSTANCE, "ConflictException"),
     "delete_replication_configuration_template": (TEMPLATE, "ResourceNotFoundException"),
+    "delete_source_network": (NETWORK, "ResourceNotFoundException"),
     "delete_source_server": (SERVER, "ResourceNotFoundException"),
     "describe_job_log_items": ({"jobID": "drsjob-00000000000000000"}, "ValidationException"),
     "describe_jobs": ({}, None),
@@ -77,9 +82,11 @@ CALLS: dict[str, tuple[dict[str, Any], str | None]] = {
     "describe_recovery_instances": ({}, None),
     "describe_recovery_snapshots": (SERVER, None),
     "describe_replication_configuration_templates": ({}, None),
+    "describe_source_networks": ({}, None),
     "describe_source_servers": ({}, None),
     "disconnect_recovery_instance": (INSTANCE, "ResourceNotFoundException"),
     "disconnect_source_server": (SERVER, "ResourceNotFoundException"),
+    "export_source_network_cfn_template": (NETWORK, "ResourceNotFoundException"),
     "get_failback_replication_configuration": (INSTANCE, "ResourceNotFoundException"),
     "get_launch_configuration": (SERVER, "ResourceNotFoundException"),
     "get_replication_configuration": (SERVER, "ResourceNotFoundException"),
@@ -92,8 +99,11 @@ CALLS: dict[str, tuple[dict[str, Any], str | None]] = {
     "start_failback_launch": ({"recoveryInstanceIDs": [INSTANCE["recoveryInstanceID"]]}, "ConflictException"),
     "start_recovery": ({"sourceServers": [SERVER]}, "ConflictException"),
     "start_replication": (SERVER, "ResourceNotFoundException"),
+    "start_source_network_recovery": ({"sourceNetworks": [NETWORK]}, "ConflictException"),
+    "start_source_network_replication": (NETWORK, "ResourceNotFoundException"),
     "stop_failback": (INSTANCE, "ResourceNotFoundException"),
     "stop_replication": (SERVER, "ResourceNotFoundException"),
+    "stop_source_network_replication": (NETWORK, "ResourceNotFoundException"),
     "terminate_recovery_instances": ({"recoveryInstanceIDs": [INSTANCE["recoveryInstanceID"]]}, "ConflictException"),
     "update_failback_replication_configuration": (INSTANCE, "ResourceNotFoundException"),
     "update_launch_configuration": (SERVER, "ResourceNotFoundException"),
@@ -254,6 +264,21 @@ def check(caught: ClientError, error: Any, members: dict[str, Any]) -> None:
          "filters.actionIds[0]"),
         ("delete_launch_action", {**ACTION, "actionId": "x"}, "actionId"),
         ("describe_job_log_items", {"jobID": "job-1"}, "jobID"),
+        ("create_source_network", {**NEW_NETWORK, "vpcID": "subnet-0123456789abcdef0"}, "vpcID"),
+        ("create_source_network", {**NEW_NETWORK, "originRegion": "moon-base-1"}, "originRegion"),
+        ("create_source_network", {"vpcID": NEW_NETWORK["vpcID"]}, "originAccountID"),
+        ("describe_source_networks", {"maxResults": 1001}, "maxResults"),
+        ("describe_source_networks",
+         {"filters": {"sourceNetworkIDs": [f"sn-{number:017}" for number in range(101)]}},
+         "filters.sourceNetworkIDs"),
+        ("describe_source_networks", {"filters": {"originAccountID": "1"}}, "filters.originAccountID"),
+        ("start_source_network_replication", {}, "sourceNetworkID"),
+        ("start_source_network_recovery", {"sourceNetworks": []}, "sourceNetworks"),
+        ("start_source_network_recovery", {"sourceNetworks": [{**NETWORK, "cfnStackName": "1-stack"}]},
+         "sourceNetworks[0].cfnStackName"),
+        ("start_source_network_recovery", {"sourceNetworks": [NETWORK] * 101}, "sourceNetworks"),
+        ("associate_source_network_stack", NETWORK, "cfnStackName"),
+        ("export_source_network_cfn_template", {"sourceNetworkID": "sn-1"}, "sourceNetworkID"),
         ("tag_resource", {"resourceArn": "not-an-arn-but-long-enough", "tags": {}}, "resourceArn"),
     ],
 )  # fmt: skip
@@ -269,7 +294,8 @@ def test_bad_input(connect: Client, backend: DRSBackend, operation: str, params:
         assert field in [each["name"] for each in response["fieldList"]]
     else:
         assert operation in {
-            *("describe_recovery_instances", "get_launch_configuration", "list_launch_actions", "start_recovery")
+            *("describe_recovery_instances", "get_launch_configuration", "list_launch_actions", "start_recovery"),
+            "start_source_network_replication",
         }
         assert field in response["Error"]["Message"]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from moto.backends import get_backend
 
 from service.sandbox.moto_drs.models import DRSBackend
 from service.sandbox.moto_drs.urls import url_paths
@@ -95,6 +96,13 @@ def job_log_items(backend: DRSBackend, count: int) -> list[str]:
     return times
 
 
+def networks(backend: DRSBackend, count: int) -> list[str]:
+    backend.max_source_networks = count
+    ec2 = get_backend("ec2")[backend.account_id][backend.region_name]
+    vpcs = [ec2.create_vpc("10.0.0.0/16").id for _ in range(count)]
+    return [backend.create_source_network(each, backend.account_id, backend.region_name).network_id for each in vpcs]
+
+
 def staging_accounts(backend: DRSBackend, count: int) -> list[str]:
     accounts = sorted(str(each) for each in _numbers.sample(range(10**11, 10**12), count))
     for account_id in reversed(accounts):
@@ -114,6 +122,7 @@ LISTINGS = [
     Listing("describe_launch_configuration_templates", launch_templates, "launchConfigurationTemplateID"),
     Listing("list_launch_actions", launch_actions, "actionId", params={"resourceId": ID}),
     Listing("describe_job_log_items", job_log_items, "logDateTime", params={"jobID": JOB}),
+    Listing("describe_source_networks", networks, "sourceNetworkID"),
     Listing("list_staging_accounts", staging_accounts, "accountID", default=50, key="accounts"),
 ]
 every_listing = pytest.mark.parametrize("listing", LISTINGS, ids=lambda each: each.operation)

@@ -27,6 +27,7 @@ def model(session: boto3.Session) -> Any:
         ("SourceServer", {"tags": {"k" * 257: "v"}}, "has 257, allowed is 0 to 256"),
         ("SourceServer", {"tags": {"k": 1}}, "is int, not string"),
         ("Job", {"status": "STARTED"}, ".jobID is missing"),
+        ("RecoveryLifeCycle", {"apiCallDateTime": "yesterday"}, "'yesterday' is no timestamp"),
         ("Disk", {"bytes": True}, "is bool, not long"),
         ("RecoveryInstanceDisk", {"ebsVolumeID": "vol-1"}, "does not match"),
     ],

@@ -17,8 +17,10 @@ LOOSE_MEMBERS = {
 # moto adds these members to every error. Any operation can reject invalid input, whether or not it models that.
 MOTO_ERROR_MEMBERS = {"__type", "Message"}
 UNMODELLED_ERRORS = {"ValidationException"}
+ISO_8601 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 PYTHON_TYPES: Mapping[str, tuple[type[Any], ...]] = {
     "string": (str,),
+    "timestamp": (str,),
     "boolean": (bool,),
     "integer": (int,),
     "long": (int,),
@@ -91,7 +93,7 @@ def shape_errors(value: Any, shape: Any, path: str) -> Iterator[str]:
         for key, each in value.items():
             yield from shape_errors(key, shape.key, f"{path} key {key}")
             yield from shape_errors(each, shape.value, f"{path}.{key}")
-    elif shape.type_name == "string":
+    elif shape.type_name in {"string", "timestamp"}:
         yield from _string_errors(value, shape, path)
     elif shape.type_name != "boolean":
         yield from _size_errors(value, shape, path)
@@ -109,6 +111,10 @@ def _structure_errors(value: Mapping[str, Any], shape: Any, path: str) -> Iterat
 
 
 def _string_errors(value: str, shape: Any, path: str) -> Iterator[str]:
+    if shape.type_name == "timestamp":
+        if not ISO_8601.fullmatch(value):
+            yield f"{path} {value!r} is no timestamp"
+        return
     if shape.name not in LOOSE_SHAPES:
         yield from _size_errors(len(value), shape, path)
     pattern = shape.metadata.get("pattern")

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 from moto.core.responses import ActionResult, EmptyResult
 
 from .launch_responses import LaunchResponses
+from .network_responses import NetworkResponses
 from .records import SourceServer
 from .request import RecordResult, by_age, job_result, newest_first
 from .shapes import is_within
@@ -16,7 +17,7 @@ _MAX_EXTENSIBLE_PAGE_SIZE = 300
 _MAX_STAGING_ACCOUNT_PAGE_SIZE = 50
 
 
-class DRSResponse(LaunchResponses):
+class DRSResponse(LaunchResponses, NetworkResponses):
     """Handler of one request."""
 
     # Service and source servers

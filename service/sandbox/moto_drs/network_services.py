@@ -1,0 +1,88 @@
+"""What source networks use of other services of moto: VPCs of EC2, stacks of CloudFormation, objects of S3."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from moto.backends import get_backend
+from moto.core.exceptions import ServiceException
+from moto.utilities.utils import get_partition
+
+from .network_templates import VPC_ID, template_of
+from .shapes import Record
+
+if TYPE_CHECKING:
+    from moto.cloudformation.models import CloudFormationBackend, Stack
+
+
+class StackError(Exception):
+    """A stack could not be deployed; the text is why."""
+
+
+def vpc_template(account_id: str, region: str, vpc_id: str) -> Record | None:
+    """Return the template of a VPC as it is now; None when there is no such VPC."""
+    regions = get_backend("ec2")[account_id]
+    vpc = regions[region].vpcs.get(vpc_id) if region in regions else None
+    return template_of(regions[region], vpc) if vpc else None
+
+
+def vpc_of_instance(account_id: str, region: str, instance_id: str) -> str | None:
+    """Return the VPC of an instance; None when there is no such instance."""
+    regions = get_backend("ec2")[account_id]
+    instance = regions[region].get_instance_by_id(instance_id) if region in regions else None
+    return instance.vpc_id if instance else None
+
+
+def instances_of_vpc(account_id: str, region: str, vpc_id: str) -> frozenset[str]:
+    instances = get_backend("ec2")[account_id][region].all_instances()
+    return frozenset(each.id for each in instances if each.vpc_id == vpc_id)
+
+
+def stack_exists(account_id: str, region: str, name: str) -> bool:
+    return _stack(_stacks(account_id, region), name) is not None
+
+
+def vpc_of_stack(account_id: str, region: str, name: str) -> str | None:
+    """Return the first VPC of a stack; None when there is no such stack, or it has none."""
+    stack = _stack(_stacks(account_id, region), name)
+    created: list[Any] = [each for each in stack.stack_resources if each is not None] if stack else []
+    found = next((each for each in created if getattr(each, "cf_resource_type", None) == "AWS::EC2::VPC"), None)
+    return str(found.physical_resource_id) if found else None
+
+
+def deploy_stack(account_id: str, region: str, name: str, template: Record, *, is_new: bool) -> str:
+    """Create or update a stack; returns the id of its VPC.
+
+    Raises:
+        StackError: CloudFormation refused it.
+    """
+    stacks = _stacks(account_id, region)
+    text = json.dumps(template)
+    try:
+        if is_new:
+            stack = stacks.create_stack(name, text, {}, tags={})
+        elif _stack(stacks, name) is None:
+            raise StackError(f"Stack {name} does not exist.")
+        else:
+            stack = stacks.update_stack(name, text, None, [], None)
+    except ServiceException as error:
+        raise StackError(str(error)) from error
+    return str(stack.resource_map[VPC_ID].physical_resource_id)
+
+
+def put_template(account_id: str, region: str, bucket: str, key: str, template: Record) -> str | None:
+    """Write a template into a bucket of the account; returns its URL, or None when the account has no such bucket."""
+    buckets = get_backend("s3")[account_id][get_partition(region)]
+    if bucket not in buckets.buckets:
+        return None
+    buckets.put_object(bucket, key, json.dumps(template, indent=2).encode())
+    return f"https://{bucket}.s3.{buckets.buckets[bucket].region_name}.amazonaws.com/{key}"
+
+
+def _stacks(account_id: str, region: str) -> CloudFormationBackend:
+    return get_backend("cloudformation")[account_id][region]
+
+
+def _stack(stacks: CloudFormationBackend, name: str) -> Stack | None:
+    return next((each for each in stacks.stacks.values() if each.name == name), None)
