@@ -12,7 +12,14 @@ import typer
 
 from service.cli.options import OutputOption
 from service.cli.output import Output, print_error, print_json
-from service.cli.sandbox_command import CommandError, EnvironmentFileError, environment_file, leave_aws, run_within
+from service.cli.sandbox_command import (
+    CommandError,
+    SandboxFileError,
+    environment_file,
+    export_file,
+    leave_aws,
+    run_within,
+)
 
 if TYPE_CHECKING:
     from service.sandbox.fleet_models import Fleet
@@ -34,6 +41,17 @@ def serve(
     *,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 picks a free one.")] = 0,
     fleet: FleetOption = None,
+    servers: Annotated[
+        int | None,
+        typer.Option(min=0, max=100_000, help="Draw a fleet of so many servers, instead of a fleet file."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the drawn fleet, 1 by default: the same one gives the same fleet.")
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option("--export", metavar="FILE", help="At the end, write what there is then as a fleet file."),
+    ] = None,
     env_file: Annotated[
         Path | None,
         typer.Option("--env-file", metavar="PATH", help="Write the variables to this file, for a shell to source."),
@@ -50,6 +68,7 @@ def serve(
       drs-sync sandbox -- drs-sync sync inventory
       drs-sync sandbox -- sh -c 'drs-sync sync all; drs-sync status'
       drs-sync sandbox --env-file sandbox.env &      then: . ./sandbox.env
+      drs-sync sandbox --servers 5000 --seed 7 --export later.json
 
     Exit codes: that of the command; 0 stopped by Ctrl-C; 2 wrong usage;
     126 or 127 the command cannot be run or does not exist.
@@ -71,19 +90,22 @@ def serve(
 
     def announce(sandbox: Sandbox) -> None:
         files.enter_context(environment_file(env_file, sandbox.environment()))
+        files.enter_context(export_file(export, sandbox.export))
         print_environment(sandbox)
 
     try:
+        declared = _load_fleet(fleet, servers, seed)
         with ExitStack() as files:
             if not command:
-                serve_forever(_load_fleet(fleet), port=port, on_ready=announce)
+                serve_forever(declared, port=port, on_ready=announce, on_stop=files.close)
                 return 0
-            sandbox = files.enter_context(serve_in_background(_load_fleet(fleet), port=port))
+            sandbox = files.enter_context(serve_in_background(declared, port=port))
             files.enter_context(environment_file(env_file, sandbox.environment()))
+            files.enter_context(export_file(export, sandbox.export))
             return run_within(command, sandbox.environment())
     except CommandError as error:
         return print_error("Usage", str(error), Output.default(), exit_code=error.exit_code)
-    except (FleetError, SandboxError, EnvironmentFileError) as error:
+    except (FleetError, SandboxError, SandboxFileError) as error:
         return print_error("Sandbox", str(error), Output.default(), exit_code=2)
     except KeyboardInterrupt:
         return print_error("Interrupted", "the sandbox was interrupted", Output.default(), exit_code=1)
@@ -128,7 +150,14 @@ def demo(
         return print_error("Interrupted", "the demo was interrupted; nothing is left behind", chosen, exit_code=1)
 
 
-def _load_fleet(path: Path | None) -> Fleet:
-    from service.sandbox.fleet import demo_fleet, load_fleet  # noqa: PLC0415 - needs the extra `sandbox`
+def _load_fleet(path: Path | None, servers: int | None = None, seed: int | None = None) -> Fleet:
+    from service.sandbox.fleet import FleetError, demo_fleet, load_fleet  # noqa: PLC0415 - needs the extra `sandbox`
+    from service.sandbox.fleet_draw import draw_fleet  # noqa: PLC0415 - needs the extra `sandbox`
 
+    if servers is None and seed is not None:
+        raise FleetError("--seed draws no fleet without --servers. Fix: give both, or leave out --seed")
+    if servers is not None and path is not None:
+        raise FleetError("--servers and --fleet name two fleets. Fix: give one of them")
+    if servers is not None:
+        return draw_fleet(servers, seed=1 if seed is None else seed)
     return demo_fleet() if path is None else load_fleet(path)

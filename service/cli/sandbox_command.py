@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from service.errors import DrsSyncError
 
 __all__ = [
     "CommandError",
-    "EnvironmentFileError",
+    "SandboxFileError",
     "environment_file",
     "environment_text",
+    "export_file",
     "leave_aws",
     "merged",
     "run_within",
@@ -49,8 +51,8 @@ class CommandError(DrsSyncError):
         self.exit_code = exit_code
 
 
-class EnvironmentFileError(DrsSyncError):
-    """The file of the environment cannot be written."""
+class SandboxFileError(DrsSyncError):
+    """The file of the environment, or of the export, cannot be written."""
 
 
 def leave_aws(environment: MutableMapping[str, str]) -> None:
@@ -117,21 +119,42 @@ def environment_file(path: Path | None, environment: Mapping[str, str]) -> Itera
     The file appears whole, so that a script can wait for it.
 
     Raises:
-        EnvironmentFileError: it cannot be written, or there is a file that the sandbox has not written.
+        SandboxFileError: it cannot be written, or there is a file that the sandbox has not written.
     """
     if path is None:
         yield
         return
     try:
         if path.exists() and not path.read_bytes().startswith(_HEADER.encode()):
-            raise EnvironmentFileError(f"{path} exists, and the sandbox has not written it. Fix: name another file")
+            raise SandboxFileError(f"{path} exists, and the sandbox has not written it. Fix: name another file")
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
             file.write(environment_text(environment))
         Path(file.name).replace(path)
     except OSError as error:
-        raise EnvironmentFileError(f"cannot write {path}: {error.strerror}. Fix: name a file that can be") from None
+        raise SandboxFileError(f"cannot write {path}: {error.strerror}. Fix: name a file that can be") from None
     try:
         yield
     finally:
         with suppress(OSError):
             path.unlink()
+
+
+@contextmanager
+def export_file(path: Path | None, export: Callable[[], Mapping[str, Any]]) -> Iterator[None]:
+    """Write what an export returns at the end to a file, whole, in place of an earlier one. No path: no file.
+
+    Raises:
+        SandboxFileError: it cannot be written; a folder that does not exist shows at the start.
+    """
+    if path is None:
+        yield
+        return
+    if not path.parent.is_dir():
+        raise SandboxFileError(f"cannot write {path}: there is no folder {path.parent}. Fix: create it")
+    yield
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+            json.dump(export(), file, indent=1)
+        Path(file.name).replace(path)
+    except OSError as error:
+        raise SandboxFileError(f"cannot write {path}: {error.strerror}. Fix: name a file that can be") from None

@@ -59,6 +59,7 @@ class ControlApi:
                 ("DELETE", "calls"): self._clear_calls,
                 ("GET", "invocations"): self._invocations,
                 ("DELETE", "invocations"): self._clear_invocations,
+                ("GET", "fleet"): lambda _body: self.export(),
                 ("POST", "fleet"): self._add_fleet,
                 ("PUT", "faults"): self._replace_faults,
                 ("POST", "remove"): self._remove,
@@ -83,6 +84,10 @@ class ControlApi:
             FleetError: the fragment does not fit the fleet; nothing is added.
         """
         self.middleware.identity_store.load(self._seeder.add(fragment))
+
+    def export(self) -> dict[str, Any]:
+        """Return the running fleet as a fleet document."""
+        return self._seeder.export(self.middleware.fault_injector.faults)
 
     def _respond(self, environ: Environ, name: str) -> Response:
         if not ip_address(str(environ.get("REMOTE_ADDR", "0.0.0.0"))).is_loopback:  # noqa: S104  (compared, not bound)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from service.sandbox.draw import MAX_SERVERS, Draw
 from service.sandbox.faults import AccountId, Faults, RegionName, Strict
 from service.sandbox.policies import TrustPolicy
+from service.sandbox.saved_scopes import SavedScope
 
 __all__ = [
     "Account",
@@ -23,8 +25,6 @@ __all__ = [
     "Server",
     "Tables",
 ]
-
-_MAX_SERVERS: Final = 4000  # DRS's own quota of source servers per account and region
 
 ReplicationState = Literal[
     "STOPPED",
@@ -115,13 +115,16 @@ class ExtendedFrom(Strict):
     count: Annotated[int | None, Field(ge=0), BeforeValidator(lambda value: None if value == "all" else value)] = None
 
 
+_UNDECLARED: Final = Server()  # shared by all such servers: a fleet may have 100,000
+
+
 def _servers(value: object) -> object:
     """Expand a number of servers into that many servers without declared members."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_SERVERS:
-        return ({},) * value
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SERVERS:
+        return (_UNDECLARED,) * value
     if isinstance(value, (list, tuple)):
         return value
-    raise ValueError(f"give a number of servers from 0 to {_MAX_SERVERS}, or a list of servers")
+    raise ValueError(f"give a number of servers from 0 to {MAX_SERVERS}, or a list of servers")
 
 
 class Region(Strict):
@@ -129,7 +132,7 @@ class Region(Strict):
 
     initialized: bool = True
     servers: Annotated[tuple[Server, ...], BeforeValidator(_servers)] = ()
-    on_premises: int = Field(0, ge=0, le=_MAX_SERVERS, description="further servers, which are not EC2 instances")
+    on_premises: int = Field(0, ge=0, le=MAX_SERVERS, description="further servers, which are not EC2 instances")
     templates: int = Field(1, ge=0, le=10, description="replication configuration templates")
     origin: Origin = Origin()
     states: Mapping[ReplicationState, Annotated[int, Field(ge=1)]] = Field(
@@ -149,11 +152,19 @@ class Region(Strict):
             )
         return self
 
+    @property
+    def number(self) -> int:
+        """Number of servers, without extended ones."""
+        return len(self.servers) + self.on_premises
+
     def all_servers(self) -> Iterator[Server]:
         """Iterate over the declared servers, then the on-premises ones."""
         yield from self.servers
-        for _ in range(self.on_premises):
-            yield Server(on_premises=True)
+        yield from [Server(on_premises=True)] * self.on_premises
+
+    def distinct_servers(self) -> Collection[Server]:
+        """Return the servers that were declared apart, without those that share one declaration."""
+        return {id(server): server for server in self.servers}.values()
 
 
 class Instance(Strict):
@@ -169,11 +180,11 @@ class Instance(Strict):
 
 def _instances(value: object) -> object:
     """Expand a number of instances into that many instances without declared members."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_SERVERS:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SERVERS:
         return ({},) * value
     if isinstance(value, (list, tuple)):
         return value
-    raise ValueError(f"give a number of instances from 0 to {_MAX_SERVERS}, or a list of instances")
+    raise ValueError(f"give a number of instances from 0 to {MAX_SERVERS}, or a list of instances")
 
 
 Kind = Literal["target", "staging", "application"]
@@ -219,8 +230,11 @@ class Fleet(Strict):
     hub: Hub
     tables: Tables = Tables()
     accounts: tuple[Account, ...] = ()
+    draw: Draw | None = Field(None, description="further accounts, drawn from a seed")
     faults: Faults = Faults()
     auto_advance: bool = Field(default=True, description="reads move the states of DRS; false: only its clock does")
+    saved: tuple[SavedScope, ...] = Field((), description="what accounts have, as `GET /sandbox/fleet` exports it")
+    not_saved: tuple[str, ...] = Field((), description="what such an export does not have; it changes nothing")
 
     def account(self, account_id: str) -> Account | None:
         """Return a declared account, or None."""
@@ -240,16 +254,18 @@ class Fleet(Strict):
     @property
     def account_ids(self) -> frozenset[str]:
         """All accounts a sandbox of this fleet owns: the hub, declared accounts, and origins of servers."""
-        ids = {self.hub.account_id}
+        ids = {self.hub.account_id, *(each.account_id for each in self.saved)}
         for account in self.accounts:
             ids.add(account.account_id)
             for region in account.regions.values():
-                origins = [region.origin, *(server.origin for server in region.servers)]
+                origins = [region.origin, *(server.origin for server in region.distinct_servers())]
                 ids.update(origin.account_id for origin in origins if origin and origin.account_id)
         return frozenset(ids)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if len({(each.account_id, each.region) for each in self.saved}) < len(self.saved):
+            raise ValueError("an account and region is saved twice. Fix: merge the entries")
         ids = [account.account_id for account in self.accounts]
         for account_id in ids:
             if ids.count(account_id) > 1:
@@ -263,7 +279,20 @@ class Fleet(Strict):
             for region_name, region in account.regions.items():
                 for source in region.extended_from:
                     self._check_source(account, region_name, source)
+                self._check_quota(account, region_name, region)
         return self
+
+    def _check_quota(self, account: Account, region_name: str, region: Region) -> None:
+        total = region.number
+        for source in region.extended_from:
+            staging = self.account(source.account_id)
+            own = staging.regions[region_name].number if staging else 0
+            total += own if source.count is None else min(source.count, own)
+        if region.extended_from and total > MAX_SERVERS:
+            raise ValueError(
+                f"account {account.account_id} has {total} servers in {region_name} with those that it extends, and "
+                f"DRS allows {MAX_SERVERS}. Fix: extend fewer"
+            )
 
     def _check_source(self, account: Account, region_name: str, source: ExtendedFrom) -> None:
         staging = self.account(source.account_id)

@@ -80,7 +80,8 @@ class AccountOwnership:
 def _empty(account_ids: Iterable[str]) -> None:
     for account_id in account_ids:
         for backends in _SERVICES:
-            # Dropped, not reset: moto creates a backend on first use, and creating EC2's is slow.
-            backends[account_id].clear()
+            if account_id in backends:
+                # Dropped, not reset: moto creates a backend on first use, and creating EC2's is slow.
+                backends[account_id].clear()
         for bucket in [name for name, (_, owner) in s3_backends.bucket_accounts.items() if owner == account_id]:
             del s3_backends.bucket_accounts[bucket]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from service.sandbox.auth import AuthMiddleware
 from service.sandbox.call_counter import CallCount
@@ -21,6 +21,7 @@ from service.sandbox.control_api import ControlApi
 from service.sandbox.dispatcher import Dispatcher
 from service.sandbox.fast_dynamodb import register_fast_dynamodb
 from service.sandbox.faults import Faults
+from service.sandbox.fleet_draw import drawn
 from service.sandbox.fleet_models import Fleet, Fragment
 from service.sandbox.integrations import register_update_integration
 from service.sandbox.lambda_functions import Invocation
@@ -59,6 +60,7 @@ class Sandbox:
     ) -> None:
         # Machine images are not needed here, and moto would load thousands in each scope that has instances.
         os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+        fleet = drawn(fleet)
         register()
         register_fast_dynamodb()
         register_stacks()
@@ -69,7 +71,7 @@ class Sandbox:
         self._control_api = ControlApi(AuthMiddleware(Dispatcher(), fleet, clock=clock, sleep=sleep), self._seeder)
 
     def start(self) -> Self:
-        """Seed the fleet and start serving; seeding takes about two seconds per 1,000 servers.
+        """Seed the fleet and start serving. Servers and instances are made when something first uses their scope.
 
         Raises:
             SandboxError: the port is in use.
@@ -176,6 +178,13 @@ class Sandbox:
         """Let reads advance the states of DRS, or only the clock."""
         self._seeder.set_auto_advance(is_on=is_on)
 
+    def export(self) -> dict[str, Any]:
+        """Return a fleet document, for a fleet file: whoever starts it has the accounts, servers and faults of now.
+
+        Its member `not_saved` names what it does not have. Each scope that nothing has used yet is made for it.
+        """
+        return self._control_api.export()
+
     def remove(self, account_id: str, region: str, source_server_ids: Sequence[str]) -> int:
         """Remove source servers, as somebody at the console would, and return their number."""
         return self._seeder.remove(account_id, region, source_server_ids)
@@ -205,8 +214,17 @@ def serve(
     return Sandbox(fleet, host, port, clock=clock, sleep=sleep).start()
 
 
-def serve_forever(fleet: Fleet, host: str = "127.0.0.1", port: int = 0, *, on_ready: Callable[[Sandbox], None]) -> None:
+def serve_forever(
+    fleet: Fleet,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    on_ready: Callable[[Sandbox], None],
+    on_stop: Callable[[], None] = lambda: None,
+) -> None:
     """Serve in the foreground until SIGINT or SIGTERM, then close gracefully. Main thread only.
+
+    `on_stop` is called before it closes.
 
     Raises:
         SandboxError: the port is in use.
@@ -216,6 +234,7 @@ def serve_forever(fleet: Fleet, host: str = "127.0.0.1", port: int = 0, *, on_re
         on_ready(sandbox)
         while not stopped.wait(_SIGNAL_POLL_S):
             pass  # on Windows, a wait without a timeout would never see the signal
+        on_stop()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from service.sandbox.fleet_models import Region, Server
 
-__all__ = ["InstanceLocation", "ServerPlan", "origin_of", "plan_servers", "record_of"]
+__all__ = ["InstanceLocation", "ServerPlan", "locations_of", "origin_of", "plan_servers", "record_of"]
 
 _ENVIRONMENTS: Final = ("prod", "prod", "prod", "test")
 _COST_CENTERS: Final = ("4411", "4412", "5107", "6020", "7003")
@@ -39,16 +39,36 @@ class InstanceLocation:
 
 @dataclass(frozen=True, slots=True)
 class ServerPlan:
-    """One server to seed. `origin` is the location of its EC2 instance, or None when it is on premises."""
+    """One server to seed. `origin` is the location of its EC2 instance, or None when it is on premises.
+
+    Ids and addresses come from a digest of account, region, number and host name.
+    """
 
     number: int
-    server_id: str
+    digest: str
     hostname: str
     state: str
     origin: InstanceLocation | None
     tags: Mapping[str, str]
     drs_tags: Mapping[str, str]
     overlay: Mapping[str, Any]
+
+    @property
+    def server_id(self) -> str:
+        """Id of the source server."""
+        return f"s-{self.digest[:17]}"
+
+    @property
+    def instance_id(self) -> str:
+        """Id of the EC2 instance."""
+        return f"i-{self.digest[17:34]}"
+
+    @property
+    def private_ip(self) -> str:
+        """Address of the EC2 instance, or of the machine on premises."""
+        if self.origin is None:
+            return f"192.168.{self.number // 250 % 256}.{self.number % 250 + 2}"
+        return "10." + ".".join(str(int(self.digest[at : at + 2], 16)) for at in (34, 36, 38))
 
 
 def origin_of(account_id: str, region_name: str, region: Region, server: Server) -> InstanceLocation:
@@ -61,6 +81,15 @@ def origin_of(account_id: str, region_name: str, region: Region, server: Server)
         account_id=(own and own.account_id) or shared.account_id or account_id,
         region=origin_region,
         availability_zone=zone or f"{origin_region}a",
+    )
+
+
+def locations_of(account_id: str, region_name: str, region: Region) -> frozenset[InstanceLocation]:
+    """Return the locations of all EC2 instances of a region's servers."""
+    return frozenset(
+        origin_of(account_id, region_name, region, server)
+        for server in region.distinct_servers()
+        if not server.on_premises
     )
 
 
@@ -83,7 +112,7 @@ def plan_servers(account_id: str, region_name: str, region: Region, *, first: in
         plans.append(
             ServerPlan(
                 number=number,
-                server_id=f"s-{digest[:17]}",
+                digest=digest,
                 hostname=hostname,
                 state=server.state or weighted_states[number % len(weighted_states)],
                 origin=None if server.on_premises else origin_of(account_id, region_name, region, server),
@@ -95,24 +124,24 @@ def plan_servers(account_id: str, region_name: str, region: Region, *, first: in
     return plans
 
 
-def record_of(plan: ServerPlan, instance_id: str | None, private_ip: str | None) -> dict[str, Any]:
+def record_of(plan: ServerPlan) -> dict[str, Any]:
     """Build the DescribeSourceServers record of a plan; the DRS backend fills in missing members."""
     cores, memory_gib, disk_gib, instance_type = _HARDWARE[plan.number % len(_HARDWARE)]
-    domain = "ec2.internal" if instance_id else "corp.example"
+    domain = "ec2.internal" if plan.origin else "corp.example"
     hints = {"hostname": plan.hostname, "fqdn": f"{plan.hostname}.{domain}"}
-    address = private_ip or f"192.168.{plan.number // 250 % 256}.{plan.number % 250 + 2}"
-    digest = plan.server_id.removeprefix("s-")
     record: dict[str, Any] = {
         "sourceServerID": plan.server_id,
         "tags": dict(plan.drs_tags),
         "dataReplicationInfo": {"dataReplicationState": plan.state},
         "sourceProperties": {
-            "identificationHints": {**hints, **_identity(instance_id, digest)},
+            "identificationHints": {**hints, **_identity(plan)},
             "os": {"fullString": _OPERATING_SYSTEMS[plan.number % len(_OPERATING_SYSTEMS)]},
             "cpus": [{"cores": cores, "modelName": "Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz"}],
             "ramBytes": memory_gib * _GIB,
             "disks": [{"deviceName": "/dev/nvme0n1", "bytes": disk_gib * _GIB}],
-            "networkInterfaces": [{"macAddress": _mac_address(digest), "ips": [address], "isPrimary": True}],
+            "networkInterfaces": [
+                {"macAddress": _mac_address(plan.digest), "ips": [plan.private_ip], "isPrimary": True}
+            ],
             "recommendedInstanceType": instance_type,
         },
     }
@@ -125,9 +154,10 @@ def record_of(plan: ServerPlan, instance_id: str | None, private_ip: str | None)
     return _merged(record, plan.overlay)
 
 
-def _identity(instance_id: str | None, digest: str) -> dict[str, str]:
-    if instance_id:
-        return {"awsInstanceID": instance_id}
+def _identity(plan: ServerPlan) -> dict[str, str]:
+    if plan.origin:
+        return {"awsInstanceID": plan.instance_id}
+    digest = plan.digest
     return {"vmWareUuid": f"{digest[:8]}-{digest[8:12]}-4{digest[12:15]}-8{digest[:3]}-{digest[3:15]}"}
 
 

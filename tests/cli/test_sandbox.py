@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 
@@ -56,6 +57,34 @@ def test_a_shell_can_source_the_environment_while_it_serves(fleet: str, tmp_path
     running.communicate(timeout=300)
     assert running.returncode == 0
     assert not path.exists()
+
+
+def test_a_fleet_is_drawn_and_what_it_has_at_the_end_is_exported(tmp_path: Path) -> None:
+    path = tmp_path / "later.json"
+    tag = (
+        "import json, os, urllib.request as u; e = os.environ['AWS_ENDPOINT_URL'];"
+        "print(json.load(u.urlopen(e + '/sandbox/health'))['servers']);"
+        "u.urlopen(u.Request(e + '/sandbox/faults', b'{\"latency_ms\": {\"drs\": 7}}', method='PUT'))"
+    )
+    done = drs_sync("sandbox", "--servers", "30", "--seed", "7", "--export", str(path), "--", sys.executable, "-c", tag)
+    assert (done.returncode, done.stdout) == (0, "30\n"), done.stderr
+    assert json.loads(path.read_text())["faults"] == {"latency_ms": {"drs": 7.0}}
+    again = drs_sync("sandbox", "--fleet", str(path), "--export", str(path), "--", sys.executable, "-c", tag)
+    assert (again.returncode, again.stdout) == (0, "30\n"), again.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--seed", "7"], "--seed draws no fleet without --servers. Fix: "),
+        (["--servers", "7", "--fleet", "fleet.yaml"], "--servers and --fleet name two fleets. Fix: "),
+        (["--servers", "7", "--export", "no-such-folder/later.json"], "there is no folder no-such-folder. Fix: "),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(arguments: list[str], expected: str) -> None:
+    done = drs_sync("sandbox", *arguments, "--", "true")
+    assert done.returncode == 2
+    assert expected in json.loads(done.stdout)["message"]
 
 
 def test_a_profile_is_taken_before_and_after_the_command() -> None:

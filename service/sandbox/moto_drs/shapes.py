@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
+from random import Random
 from typing import Any, Final, NamedTuple
 
 from moto.moto_api._internal import mock_random
@@ -56,11 +59,28 @@ def parse_server_arn(arn: str) -> ServerArn | None:
     return ServerArn(match["region"], match["account"], match["id"]) if match else None
 
 
+_reproduced: Final[ContextVar[tuple[Random, str] | None]] = ContextVar("reproduced", default=None)
+
+
+@contextmanager
+def reproducible(seed: str, moment: str) -> Iterator[None]:
+    """Make the same ids from the same seed, and timestamps of one moment, whenever the records are made."""
+    token = _reproduced.set((Random(seed), moment))  # noqa: S311  (ids, not secrets)
+    try:
+        yield
+    finally:
+        _reproduced.reset(token)
+
+
 def new_id(prefix: str) -> str:
-    return f"{prefix}{mock_random.getrandbits(_ID_BITS):017x}"
+    source = _reproduced.get()
+    return f"{prefix}{(source[0] if source else mock_random).getrandbits(_ID_BITS):017x}"
 
 
 def now() -> str:
+    source = _reproduced.get()
+    if source is not None:
+        return source[1]
     return drs_clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

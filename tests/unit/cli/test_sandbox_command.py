@@ -10,7 +10,7 @@ import pytest
 
 from service.cli.sandbox_command import (
     CommandError,
-    EnvironmentFileError,
+    SandboxFileError,
     environment_file,
     environment_text,
     merged,
@@ -48,10 +48,10 @@ def test_the_file_is_there_while_the_sandbox_serves(tmp_path: Path) -> None:
 def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "profile"
     path.write_text("export PATH=/bin\n")
-    with pytest.raises(EnvironmentFileError, match="Fix: name another file"), environment_file(path, SANDBOX):
+    with pytest.raises(SandboxFileError, match="Fix: name another file"), environment_file(path, SANDBOX):
         pass
     assert path.read_text() == "export PATH=/bin\n"
-    with pytest.raises(EnvironmentFileError, match="cannot write"), environment_file(tmp_path / "no" / "x", SANDBOX):
+    with pytest.raises(SandboxFileError, match="cannot write"), environment_file(tmp_path / "no" / "x", SANDBOX):
         pass
 
 
