@@ -148,6 +148,18 @@ def test_resources_that_do_not_exist(client: Any, operation: str) -> None:
     assert code_of(client, operation, params) == code
 
 
+@pytest.mark.parametrize("operation", [*CALLS, *TAGS])
+def test_each_required_member_is_missed(connect: Client, backend: DRSBackend, operation: str) -> None:
+    client = connect(backend.account_id, parameter_validation=False)
+    params = CALLS[operation][0] if operation in CALLS else TAGS[operation]
+    model = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation])
+    members = model.input_shape.members
+    for name in model.input_shape.required_members:
+        if members[name].serialization.get("location") is None:  # what is in the path or query cannot be missed
+            with pytest.raises(ClientError, match=f"ValidationException.*{name} must not be missing"):
+                getattr(client, operation)(**{other: value for other, value in params.items() if other != name})
+
+
 @pytest.mark.parametrize("operation", TAGS)
 def test_tags_need_no_initialised_region(connect: Client, account: str, operation: str) -> None:
     assert code_of(connect(account, "eu-south-2"), operation, TAGS[operation]) == "ResourceNotFoundException"
