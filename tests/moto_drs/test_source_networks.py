@@ -64,7 +64,12 @@ def vpc_id(ec2: Any) -> str:
     ]
     tcp = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
     ec2.authorize_security_group_ingress(GroupId=web, IpPermissions=[{**tcp, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
-    ec2.authorize_security_group_ingress(GroupId=app, IpPermissions=[{**tcp, "UserIdGroupPairs": [{"GroupId": web}]}])
+    of_vpc = [{"Name": "vpc-id", "Values": [vpc]}, {"Name": "group-name", "Values": ["default"]}]
+    (default,) = ec2.describe_security_groups(Filters=of_vpc)["SecurityGroups"]
+    for group in (web, default["GroupId"]):  # the default group, and so what it may enter, is left out of templates
+        ec2.authorize_security_group_ingress(
+            GroupId=app, IpPermissions=[{**tcp, "UserIdGroupPairs": [{"GroupId": group}]}]
+        )
     return str(vpc)
 
 
@@ -179,6 +184,19 @@ def test_a_replication_without_its_vpc_fails(client: Any, backend: DRSBackend, e
     assert (again["replicationStatus"], "replicationStatusDetails" in again) == ("IN_PROGRESS", False)
     backend.advance()
     client.delete_source_network(sourceNetworkID=network_id)
+
+
+def test_a_protected_network_outlives_its_vpc(client: Any, backend: DRSBackend, ec2: Any, origin: str) -> None:
+    vpc = ec2.create_vpc(CidrBlock="10.5.0.0/16")["Vpc"]["VpcId"]
+    network_id = client.create_source_network(vpcID=vpc, originAccountID=origin, originRegion=ORIGIN_REGION)[
+        "sourceNetworkID"
+    ]
+    client.start_source_network_replication(sourceNetworkID=network_id)
+    backend.advance()
+    ec2.delete_vpc(VpcId=vpc)
+    recover(client, backend, network_id)
+    network = describe(client, network_id)
+    assert (network["replicationStatus"], network["lastRecovery"]["lastRecoveryResult"]) == ("PROTECTED", "SUCCESS")
 
 
 @pytest.mark.parametrize("region", ["us-gov-west-1", "cn-north-1"])
@@ -298,7 +316,8 @@ def test_the_recovered_vpc_is_like_the_original(
     web, app = groups["The web servers"], groups["The app servers"]
     assert web["IpPermissions"][0]["IpRanges"][0]["CidrIp"] == "0.0.0.0/0"
     assert (web["IpPermissions"][0]["FromPort"], web["IpPermissions"][0]["IpProtocol"]) == (443, "tcp")
-    assert app["IpPermissions"][0]["UserIdGroupPairs"][0]["GroupId"] == web["GroupId"]
+    (let_in,) = app["IpPermissions"]
+    assert [each["GroupId"] for each in let_in["UserIdGroupPairs"]] == [web["GroupId"]]
     tables = ec2.describe_route_tables(**of_vpc)["RouteTables"]
     destinations = [route["DestinationCidrBlock"] for table in tables for route in table["Routes"]]
     assert sorted(destinations) == ["0.0.0.0/0", "10.4.0.0/16", "10.4.0.0/16"]
@@ -322,6 +341,25 @@ def test_a_second_recovery_updates_the_stack_with_what_changed(
     of_vpc = {"Filters": [{"Name": "vpc-id", "Values": [second["launchedVpcID"]]}]}
     subnets = service("ec2", backend.account_id).describe_subnets(**of_vpc)["Subnets"]
     assert "10.4.2.0/24" in [each["CidrBlock"] for each in subnets]
+
+
+def test_an_update_leaves_what_moto_cannot_change(
+    client: Any, backend: DRSBackend, protected_id: str, ec2: Any, cloudformation: Any
+) -> None:
+    recover(client, backend, protected_id)
+    first = describe(client, protected_id)
+    for name in ("bazaar", "mall"):
+        ec2.create_tags(Resources=[first["sourceVpcID"]], Tags=[{"Key": "Name", "Value": name}])
+        recover(client, backend, protected_id)
+        last = describe(client, protected_id)
+        assert (last["launchedVpcID"], last["lastRecovery"]["lastRecoveryResult"]) == (
+            first["launchedVpcID"],
+            "SUCCESS",
+        )
+    (vpc,) = cloudformation.describe_stack_resources(StackName=first["cfnStackName"], LogicalResourceId="Vpc")[
+        "StackResources"
+    ]
+    assert vpc["PhysicalResourceId"] == first["launchedVpcID"]
 
 
 def test_a_network_is_deployed_as_new_or_under_a_name(

@@ -47,7 +47,10 @@ class SourceNetwork(Resource):
         self.record = shapes.merged(self.record, {"replicationStatus": status, "replicationStatusDetails": details})
 
     def replicate(self) -> None:
-        """Take the template of the VPC as it is now; without the VPC, a replication that has begun fails."""
+        """Take the template of the VPC as it is now.
+
+        Without the VPC, a replication that has just begun fails, and a protected network keeps its template (inferred).
+        """
         template = network_services.vpc_template(*self.origin, self.vpc_id)
         if template is not None:
             self.template = template

@@ -58,17 +58,27 @@ def deploy_stack(account_id: str, region: str, name: str, template: Record, *, i
         StackError: CloudFormation refused it.
     """
     stacks = _stacks(account_id, region)
-    text = json.dumps(template)
+    present = None if is_new else _stack(stacks, name)
+    if not is_new and present is None:
+        raise StackError(f"Stack {name} does not exist.")
     try:
-        if is_new:
-            stack = stacks.create_stack(name, text, {}, tags={})
-        elif _stack(stacks, name) is None:
-            raise StackError(f"Stack {name} does not exist.")
-        else:
-            stack = stacks.update_stack(name, text, None, [], None)
+        stack = (
+            _update(stacks, present, json.dumps(template))
+            if present
+            else stacks.create_stack(name, json.dumps(template), {}, tags={})
+        )
     except ServiceException as error:
         raise StackError(str(error)) from error
     return str(stack.resource_map[VPC_ID].physical_resource_id)
+
+
+def _update(stacks: CloudFormationBackend, stack: Stack, template: str) -> Stack:
+    """Update a stack. moto forgets resources that it cannot change, such as VPCs; here they stay as they are."""
+    known = stack.resource_map._parsed_resources  # noqa: SLF001  (moto has no other way to tell)
+    before = dict(known)
+    stacks.update_stack(stack.name, template, None, [], None)
+    known.update({name: each for name, each in before.items() if name in known and known[name] is None})
+    return stack
 
 
 def put_template(account_id: str, region: str, bucket: str, key: str, template: Record) -> str | None:
