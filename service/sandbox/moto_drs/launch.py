@@ -122,11 +122,10 @@ class LaunchBackend(FailbackBackend):
     ) -> SourceServer:
         """Add a server with the settings of the template, and with copies of its actions (inferred)."""
         template = next(iter(self.launch_templates.values()), None)
-        settings = template.server_settings if template else {}
+        if template is not None:
+            launch_configuration = shapes.merged(template.server_settings, launch_configuration or {})
         server = super().add_source_server(
-            record,
-            replication_configuration=replication_configuration,
-            launch_configuration=shapes.merged(settings, launch_configuration or {}),
+            record, replication_configuration=replication_configuration, launch_configuration=launch_configuration
         )
         actions = self.launch_actions.get(template.template_id) if template else None
         if actions:

@@ -46,17 +46,24 @@ class SourceNetwork(Resource):
     def set_status(self, status: str, details: str | None = None) -> None:
         self.record = shapes.merged(self.record, {"replicationStatus": status, "replicationStatusDetails": details})
 
-    def replicate(self) -> None:
-        """Take the template of the VPC as it is now.
-
-        Without the VPC, a replication that has just begun fails, and a protected network keeps its template (inferred).
-        """
-        template = network_services.vpc_template(*self.origin, self.vpc_id)
-        if template is not None:
-            self.template = template
-            self.set_status("PROTECTED")
-        elif self.status == "IN_PROGRESS":
+    def step(self) -> None:
+        """End a replication that is in progress; it fails when the VPC does not exist any more (inferred)."""
+        if self.status != "IN_PROGRESS":
+            return
+        self.template = network_services.vpc_template(*self.origin, self.vpc_id)
+        if self.template is None:
             self.set_status("ERROR", f"VPC {self.vpc_id} does not exist.")
+        else:
+            self.set_status("PROTECTED")
+
+    def newest_template(self) -> Record | None:
+        """Return the template: while protected of the VPC as it is now, else of when that was last asked for.
+
+        A protected network whose VPC is gone keeps its template (inferred). None before the first replication.
+        """
+        if self.status == "PROTECTED":
+            self.template = network_services.vpc_template(*self.origin, self.vpc_id) or self.template
+        return self.template
 
 
 class NetworkReplicationBackend(LaunchBackend):
@@ -74,10 +81,9 @@ class NetworkReplicationBackend(LaunchBackend):
 
     @locked
     def advance(self) -> None:
-        """Advance the replication of networks, and all else, by one step. Protected ones follow their VPC."""
+        """Advance the replication of networks, and all else, by one step."""
         for network in self.source_networks.values():
-            if network.status in {"IN_PROGRESS", "PROTECTED"}:
-                network.replicate()
+            network.step()
         super().advance()
 
     # Networks
@@ -92,7 +98,7 @@ class NetworkReplicationBackend(LaunchBackend):
         check_tags(tags or {})
         if not self.can_reach(region):
             raise ValidationException(f"There is no region {region}.", ("originRegion", "is not a region of DRS"))
-        if network_services.vpc_template(account_id, region, vpc_id) is None:
+        if not network_services.vpc_exists(account_id, region, vpc_id):
             raise ResourceNotFoundException("VPC", vpc_id)
         for other in self.source_networks.values():
             if (other.origin, other.vpc_id) == ((account_id, region), vpc_id):
@@ -155,6 +161,7 @@ class NetworkReplicationBackend(LaunchBackend):
         """Stop a replication, which may be stopped already; a recovery job is a conflict (both inferred)."""
         network = self.source_network(network_id)
         self.require_no_network_job(network)
+        network.newest_template()
         network.set_status("STOPPED")
         return network
 

@@ -20,18 +20,23 @@ class StackError(Exception):
     """A stack could not be deployed; the text is why."""
 
 
+def vpc_exists(account_id: str, region: str, vpc_id: str) -> bool:
+    regions = get_backend("ec2")[account_id]
+    return region in regions and vpc_id in regions[region].vpcs
+
+
 def vpc_template(account_id: str, region: str, vpc_id: str) -> Record | None:
     """Return the template of a VPC as it is now; None when there is no such VPC."""
-    regions = get_backend("ec2")[account_id]
-    vpc = regions[region].vpcs.get(vpc_id) if region in regions else None
-    return template_of(regions[region], vpc) if vpc else None
+    if not vpc_exists(account_id, region, vpc_id):
+        return None
+    ec2 = get_backend("ec2")[account_id][region]
+    return template_of(ec2, ec2.vpcs[vpc_id])
 
 
 def vpc_of_instance(account_id: str, region: str, instance_id: str) -> str | None:
     """Return the VPC of an instance; None when there is no such instance."""
-    regions = get_backend("ec2")[account_id]
-    instance = regions[region].get_instance_by_id(instance_id) if region in regions else None
-    return instance.vpc_id if instance else None
+    reservations = get_backend("ec2")[account_id][region].reservations.values()
+    return next((one.vpc_id for each in reservations for one in each.instances if one.id == instance_id), None)
 
 
 def instances_of_vpc(account_id: str, region: str, vpc_id: str) -> frozenset[str]:

@@ -69,8 +69,8 @@ def _name_of(resource: Any) -> str:
 
 
 def _resource(kind: str, origin: Any, **properties: object) -> Record:
-    tags = [{"Key": each["key"], "Value": each["value"]} for each in origin.get_tags()]
-    own = [each for each in tags if not each["Key"].startswith("aws:")]
+    tags = origin.ec2_backend.tags.get(origin.id, {})  # get_tags of moto searches all tags of the region
+    own = [{"Key": key, "Value": value} for key, value in tags.items() if not key.startswith("aws:")]
     return {"Type": kind, "Properties": {**properties, **({"Tags": own} if own else {})}}
 
 

@@ -114,7 +114,7 @@ class NetworksBackend(NetworkReplicationBackend):
             event = _DEPLOY if new else _UPDATE
             try:
                 vpc_id = network_services.deploy_stack(
-                    self.account_id, self.region_name, name, network.template or {}, is_new=new
+                    self.account_id, self.region_name, name, network.newest_template() or {}, is_new=new
                 )
             except network_services.StackError as error:
                 job.log(f"{event}_FAILED", **_data(network, name), rawError=str(error))
@@ -180,7 +180,8 @@ class NetworksBackend(NetworkReplicationBackend):
         account's own.
         """
         network = self.source_network(network_id)
-        if network.template is None:
+        content = network.newest_template()
+        if content is None:
             raise ConflictException("The source network was never replicated.", "SourceNetwork", network_id)
         template = next(iter(self.launch_templates.values()), None)
         bucket_arn = template.record.get("exportBucketArn") if template else None
@@ -189,7 +190,7 @@ class NetworksBackend(NetworkReplicationBackend):
                 "The launch configuration template has no exportBucketArn.", "SourceNetwork", network_id
             )
         bucket, key = str(bucket_arn).rpartition(":")[2], f"drs-{network_id}.json"
-        url = network_services.put_template(self.account_id, self.region_name, bucket, key, network.template)
+        url = network_services.put_template(self.account_id, self.region_name, bucket, key, content)
         if url is None:
             raise ResourceNotFoundException("Bucket", bucket)
         return url
