@@ -17,9 +17,9 @@ from service.cli.sandbox_command import (
     SandboxFileError,
     environment_file,
     export_file,
-    leave_aws,
     run_within,
 )
+from service.sandbox.client_environment import leave_aws
 
 if TYPE_CHECKING:
     from service.sandbox.fleet_models import Fleet

@@ -8,13 +8,14 @@ import shlex
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
 from service.errors import DrsSyncError
+from service.sandbox.client_environment import OVERRIDING, merged
 
 __all__ = [
     "CommandError",
@@ -22,8 +23,6 @@ __all__ = [
     "environment_file",
     "environment_text",
     "export_file",
-    "leave_aws",
-    "merged",
     "run_within",
 ]
 
@@ -31,16 +30,6 @@ _HEADER: Final = "# Written by drs-sync sandbox: the environment of a simulated 
 _NOT_FOUND: Final = 127  # as shells say it
 _NOT_EXECUTABLE: Final = 126
 _SIGNALLED: Final = 128
-
-# Each would make a client of the sandbox use other credentials or call a real endpoint.
-_OVERRIDING: Final = (
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_SESSION_TOKEN",
-    "AWS_SECURITY_TOKEN",
-    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-)
-_OVERRIDING_PREFIX: Final = "AWS_ENDPOINT_URL_"
 
 
 class CommandError(DrsSyncError):
@@ -53,20 +42,6 @@ class CommandError(DrsSyncError):
 
 class SandboxFileError(DrsSyncError):
     """The file of the environment, or of the export, cannot be written."""
-
-
-def leave_aws(environment: MutableMapping[str, str]) -> None:
-    """Remove the variables that lead clients elsewhere: the SDK even fails on a profile that does not exist."""
-    for name in [*environment]:
-        if name in _OVERRIDING or name.startswith(_OVERRIDING_PREFIX):
-            del environment[name]
-
-
-def merged(own: Mapping[str, str], sandbox: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment with the sandbox's variables, without those that would lead its clients elsewhere. Pure."""
-    kept = dict(own)
-    leave_aws(kept)
-    return {**kept, **sandbox}
 
 
 def run_within(command: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -109,7 +84,7 @@ def _signals_for(process: subprocess.Popen[bytes]) -> Iterator[None]:
 def environment_text(environment: Mapping[str, str]) -> str:
     """Write an environment as lines that a POSIX shell can source. Pure."""
     exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
-    return f"{_HEADER}\nunset {' '.join(_OVERRIDING)}\n{exports}"
+    return f"{_HEADER}\nunset {' '.join(OVERRIDING)}\n{exports}"
 
 
 @contextmanager

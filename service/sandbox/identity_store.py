@@ -17,12 +17,17 @@ from service.sandbox.aws_protocols import Call, Response
 from service.sandbox.fleet_models import Fleet, Role
 from service.sandbox.policies import PolicyError, SessionPolicy, TrustPolicy
 
-__all__ = ["CallerIdentity", "IdentityStore"]
+__all__ = ["CallerIdentity", "IdentityStore", "administrator_key"]
 
 _ROLE_ARN: Final = re.compile(r"arn:[a-z-]+:iam::(\d{12}):role/(.+)")
 _ISSUED_KEY: Final = re.compile(rb"<AccessKeyId>([^<]+)</AccessKeyId>")
 _ADMINISTRATOR_KEY: Final = "AKIA0000"
 _DEFAULT_SESSION_DURATION_S: Final = 3600
+
+
+def administrator_key(account_id: str) -> str:
+    """Return the access key of the administrator of a declared account."""
+    return f"{_ADMINISTRATOR_KEY}{account_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ class IdentityStore:
         partition = get_partition(self._region)
         self._hub = CallerIdentity(fleet.hub.account_id, f"arn:{partition}:sts::{fleet.hub.account_id}:user/moto")
         self._administrators = {
-            f"{_ADMINISTRATOR_KEY}{account.account_id}": CallerIdentity(
+            administrator_key(account.account_id): CallerIdentity(
                 account.account_id, f"arn:{partition}:iam::{account.account_id}:user/administrator"
             )
             for account in fleet.accounts

@@ -10,19 +10,22 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
 from service.sandbox.auth import AuthMiddleware
 from service.sandbox.call_counter import CallCount
+from service.sandbox.clients import Clients
 from service.sandbox.control_api import ControlApi
 from service.sandbox.dispatcher import Dispatcher
 from service.sandbox.fast_dynamodb import register_fast_dynamodb
 from service.sandbox.faults import Faults
+from service.sandbox.fleet import FleetError, parse_model
 from service.sandbox.fleet_draw import drawn
 from service.sandbox.fleet_models import Fleet, Fragment
+from service.sandbox.identity_store import administrator_key
 from service.sandbox.integrations import register_update_integration
 from service.sandbox.lambda_functions import Invocation
 from service.sandbox.listener import Listener, ListenerError
@@ -67,6 +70,7 @@ class Sandbox:
         register_update_integration()
         self._address = host, port
         self._listener: Listener | None = None
+        self._clients = Clients()
         self._seeder = Seeder(fleet)
         self._control_api = ControlApi(AuthMiddleware(Dispatcher(), fleet, clock=clock, sleep=sleep), self._seeder)
 
@@ -91,6 +95,7 @@ class Sandbox:
         """Stop serving, and release port and accounts. Idempotent."""
         listener, self._listener = self._listener, None
         if listener is not None:
+            self._clients.close()
             listener.close()
             self._seeder.clear()
 
@@ -136,6 +141,33 @@ class Sandbox:
             **table_environment(fleet.tables),
         }
 
+    def client(
+        self,
+        service: str,
+        *,
+        account_id: str | None = None,
+        region: str | None = None,
+        **options: Any,  # noqa: ANN401  (those of boto3)
+    ) -> Any:  # noqa: ANN401  (boto3's clients have no type)
+        """Return a boto3 client of the hub, or of an administrator of a declared account.
+
+        It needs no environment, and is closed together with the sandbox. The region is the hub's by default.
+
+        Raises:
+            FleetError: the fleet does not have the account.
+        """
+        is_hub = account_id in {None, self.fleet.hub.account_id}
+        if not is_hub and self.fleet.account(str(account_id)) is None:
+            raise FleetError(f"the fleet has no account {account_id}. Fix: declare it, or use another one")
+        return self._clients.client(
+            service,
+            endpoint_url=self.endpoint_url,
+            access_key=_ACCESS_KEY if is_hub else administrator_key(str(account_id)),
+            secret_key=_SECRET_KEY,
+            region=region or self.fleet.hub.region,
+            **options,
+        )
+
     def calls(self) -> tuple[CallCount, ...]:
         """Return the counts of calls received so far, including rejected ones."""
         return self._control_api.middleware.call_counter.counts()
@@ -152,17 +184,24 @@ class Sandbox:
         """Remove all recorded invocations."""
         self._control_api.middleware.lambda_functions.clear()
 
-    def add(self, fragment: Fragment) -> None:
-        """Add accounts, regions and servers to the running fleet.
+    def add(self, fragment: Fragment | Mapping[str, Any]) -> None:
+        """Add accounts, regions and servers to the running fleet: `{"accounts": [...]}`, as in a fleet file.
 
         Raises:
             FleetError: the fragment does not fit the fleet; nothing is added.
         """
-        self._control_api.add(fragment)
+        self._control_api.add(
+            fragment if isinstance(fragment, Fragment) else parse_model(Fragment, fragment, "fragment")
+        )
 
-    def replace_faults(self, faults: Faults) -> None:
-        """Replace all faults; counters and token buckets start anew."""
-        self._control_api.middleware.fault_injector.replace(faults)
+    def replace_faults(self, faults: Faults | Mapping[str, Any]) -> None:
+        """Replace all faults, those of a fleet file's `faults`; counters and token buckets start anew.
+
+        Raises:
+            FleetError: the faults are not valid.
+        """
+        parsed = faults if isinstance(faults, Faults) else parse_model(Faults, faults, "faults")
+        self._control_api.middleware.fault_injector.replace(parsed)
 
     def advance_clock(self, seconds: float) -> None:
         """Move DRS's clock forward, and with it jobs, replications and recovery plans: one step per whole minute.

@@ -13,9 +13,9 @@ from service.cli.sandbox_command import (
     SandboxFileError,
     environment_file,
     environment_text,
-    merged,
     run_within,
 )
+from service.sandbox.client_environment import merged
 
 SANDBOX: Final = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "PROJECT_NAME": "it's $HOME"}
 
