@@ -9,6 +9,8 @@ from typing import Any, Final
 from service.sandbox.ec2_instances import PlannedInstance, run_instances
 from service.sandbox.faults import Faults
 from service.sandbox.fleet_models import Account, Fleet
+from service.sandbox.moto_drs.launch import LaunchConfigurationTemplate
+from service.sandbox.moto_drs.network_replication import SourceNetwork
 from service.sandbox.moto_drs.records import Job, RecoveryInstance, ReplicationConfigurationTemplate, SourceServer
 from service.sandbox.saved_scopes import NOT_SAVED, SavedScope
 
@@ -16,7 +18,10 @@ __all__ = ["DRS_MEMBERS", "exported", "restore_drs", "restore_instances", "saved
 
 _EC2_STATES: Final = {"pending": "running", "stopping": "stopped", "shutting-down": "terminated"}
 DRS_MEMBERS: Final = frozenset(
-    {"initialized", "trusted_accounts", "templates", "servers", "recovery_instances", "jobs"}
+    {
+        *("initialized", "trusted_accounts", "templates", "servers", "recovery_instances", "jobs"),
+        *("launch_templates", "launch_actions", "source_networks"),
+    }
 )
 """Members of a saved scope that are for DRS."""
 Members = dict[str, Any]
@@ -59,11 +64,20 @@ def saved_drs(backend: Any) -> Members:  # noqa: ANN401  (moto is untyped)
         "initialized": backend.initialized,
         "trusted_accounts": sorted(backend.trusted_accounts),
         "templates": [each.record for each in backend.templates.values()],
+        "launch_templates": [each.record for each in backend.launch_templates.values()],
+        "launch_actions": {name: list(each.values()) for name, each in backend.launch_actions.items() if each},
+        "source_networks": [_network(each) for each in backend.source_networks.values()],
         "servers": [_server(each) for each in backend.source_servers.values()],
         "recovery_instances": [_recovery_instance(each) for each in backend.recovery_instances.values()],
-        "jobs": [{"record": each.record} for each in backend.jobs.values() if not each.is_active],
+        "jobs": [
+            {"record": each.record, "log": each.log_items} for each in backend.jobs.values() if not each.is_active
+        ],
     }
     return {name: value for name, value in members.items() if value}
+
+
+def _network(network: SourceNetwork) -> Members:
+    return {"record": network.record, "template": network.newest_template()}
 
 
 def _server(server: SourceServer) -> Members:
@@ -109,6 +123,14 @@ def restore_drs(saved: SavedScope, backend: Any) -> None:  # noqa: ANN401  (moto
     backend.trusted_accounts = set(saved.trusted_accounts)
     for template in map(ReplicationConfigurationTemplate, _copies(saved.templates)):
         backend.templates[template.template_id] = template
+    for launch_template in map(LaunchConfigurationTemplate, _copies(saved.launch_templates)):
+        backend.launch_templates[launch_template.template_id] = launch_template
+    for resource_id, actions in saved.launch_actions.items():
+        backend.launch_actions[resource_id] = {each["actionId"]: each for each in _copies(actions)}
+    for kept in saved.source_networks:
+        network = SourceNetwork(deepcopy(dict(kept.record)))
+        network.template = deepcopy(dict(kept.template)) if kept.template else None
+        backend.source_networks[network.network_id] = network
     for each in saved.servers:
         server = SourceServer(*_copies((each.record, each.replication_configuration, each.launch_configuration)))
         server.snapshots, server.next_states = _copies(each.snapshots), list(each.next_states)
@@ -122,6 +144,7 @@ def restore_drs(saved: SavedScope, backend: Any) -> None:  # noqa: ANN401  (moto
         backend.recovery_instances[instance.instance_id] = instance
     for done in saved.jobs:
         job = Job(deepcopy(dict(done.record)), begin=_never, finish=_never)
+        job.log_items = _copies(done.log)
         backend.jobs[job.job_id] = job
 
 

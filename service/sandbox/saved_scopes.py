@@ -9,7 +9,16 @@ from pydantic import AfterValidator, Field, NaiveDatetime
 
 from service.sandbox.faults import AccountId, RegionName, Strict
 
-__all__ = ["NOT_SAVED", "Numbers", "SavedInstance", "SavedJob", "SavedRecoveryInstance", "SavedScope", "SavedServer"]
+__all__ = [
+    "NOT_SAVED",
+    "Numbers",
+    "SavedInstance",
+    "SavedJob",
+    "SavedNetwork",
+    "SavedRecoveryInstance",
+    "SavedScope",
+    "SavedServer",
+]
 
 NOT_SAVED: Final = (
     "jobs in progress",
@@ -47,6 +56,15 @@ def _template_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return _with_members(record, ("replicationConfigurationTemplateID", "arn"))
 
 
+def _launch_template_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _with_members(record, ("launchConfigurationTemplateID", "arn", "tags", "launchIntoSourceInstance"))
+
+
+def _network_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    origin = ("sourceVpcID", "sourceAccountID", "sourceRegion")
+    return _with_members(record, ("sourceNetworkID", "arn", "tags", "replicationStatus", *origin))
+
+
 class SavedServer(Strict):
     """Source server: its record and configurations in wire format."""
 
@@ -67,9 +85,17 @@ class SavedRecoveryInstance(Strict):
 
 
 class SavedJob(Strict):
-    """Completed job: its record in wire format."""
+    """Completed job: its record and log in wire format."""
 
     record: Annotated[Mapping[str, Any], AfterValidator(_job_record)]
+    log: tuple[Mapping[str, Any], ...] = ()
+
+
+class SavedNetwork(Strict):
+    """Source network: its record in wire format, and the newest template of its VPC, which is not saved itself."""
+
+    record: Annotated[Mapping[str, Any], AfterValidator(_network_record)]
+    template: Mapping[str, Any] | None = None
 
 
 class SavedInstance(Strict):
@@ -101,6 +127,9 @@ class SavedScope(Strict):
     numbers: Numbers = Numbers()
     trusted_accounts: tuple[AccountId, ...] = Field((), description="accounts that may extend servers of this one")
     templates: tuple[Annotated[Mapping[str, Any], AfterValidator(_template_record)], ...] = ()
+    launch_templates: tuple[Annotated[Mapping[str, Any], AfterValidator(_launch_template_record)], ...] = ()
+    launch_actions: Mapping[str, tuple[Mapping[str, Any], ...]] = Field({}, description="by server or launch template")
+    source_networks: tuple[SavedNetwork, ...] = ()
     servers: tuple[SavedServer, ...] = ()
     recovery_instances: tuple[SavedRecoveryInstance, ...] = ()
     jobs: tuple[SavedJob, ...] = ()

@@ -17,6 +17,7 @@ from service.sandbox.fleet_draw import draw_fleet
 from service.sandbox.fleet_models import Fleet, Fragment
 from service.sandbox.moto_drs import drs_backends
 from service.sandbox.server import Sandbox
+from tests.moto_drs.test_errors import ACTION_MEMBERS
 from tests.sandbox.conftest import APPS, STAGING, TARGET, Client
 
 Json = dict[str, Any]
@@ -105,6 +106,42 @@ def test_what_happened_is_carried_over(sandbox: Sandbox, client: Client) -> None
         assert [each["jobID"] for each in drs.describe_jobs()["items"]] == [job_id]
         assert drs.get_launch_configuration(sourceServerID=server_id)["copyTags"]
         assert document["not_saved"]
+
+
+def test_launch_settings_networks_and_logs_are_carried_over(sandbox: Sandbox, client: Client) -> None:
+    drs = client("drs", account_id=TARGET, region="us-west-2")
+    template = drs.create_launch_configuration_template(copyTags=True, tags={"Team": "dr"})
+    template_id = template["launchConfigurationTemplate"]["launchConfigurationTemplateID"]
+    drs.put_launch_action(resourceId=template_id, **ACTION_MEMBERS)
+    vpc = client("ec2", account_id=APPS).describe_vpcs()["Vpcs"][0]["VpcId"]
+    network = {
+        "sourceNetworkID": drs.create_source_network(vpcID=vpc, originAccountID=APPS, originRegion="us-east-1")[
+            "sourceNetworkID"
+        ]
+    }
+    drs.start_source_network_replication(**network)
+    server_id = drs.describe_source_servers()["items"][0]["sourceServerID"]
+    job_id = drs.start_recovery(sourceServers=[{"sourceServerID": server_id}])["job"]["jobID"]
+
+    def answers(of: Any) -> list[Any]:
+        return [
+            of.describe_jobs()["items"],
+            of.describe_job_log_items(jobID=job_id)["items"],
+            of.describe_launch_configuration_templates()["items"],
+            of.list_launch_actions(resourceId=template_id)["items"],
+            of.describe_source_networks()["items"],
+        ]
+
+    answers(drs)
+    before, document = answers(drs), json.loads(json.dumps(sandbox.export()))
+    assert all(before)
+    sandbox.close()
+    with Sandbox(parse_fleet(json.dumps(document))) as again:
+        drs = _client(again, "drs", TARGET, "us-west-2")
+        assert answers(drs) == before
+        drs.start_source_network_recovery(sourceNetworks=[network])  # its template is saved, its VPC is not
+        answers(drs)
+        assert answers(drs)[-1][0]["lastRecovery"]["lastRecoveryResult"] == "SUCCESS"
 
 
 def _ec2(ec2: Any) -> list[Any]:
