@@ -22,6 +22,7 @@ __all__ = [
 
 NOT_SAVED: Final = (
     "jobs in progress",
+    "recovery plans and their executions, and by how much the clock of DRS was moved",
     "rows of tables, beyond those that the fleet declares",
     "sessions of roles, call counts, recorded invocations, and which declared failures have happened",
     "roles, stacks, functions and whatever else was created through other services than DRS",

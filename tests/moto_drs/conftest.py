@@ -12,6 +12,7 @@ from botocore.config import Config
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
 from service.sandbox.moto_drs import drs_backends
+from service.sandbox.moto_drs.clock import drs_clock
 from service.sandbox.moto_drs.models import DRSBackend
 from service.sandbox.moto_drs.register import register
 from tests.moto_drs.wire_model import check_response
@@ -102,3 +103,30 @@ def client(connect: Client, account: str, backend: DRSBackend) -> Any:
     """Client of the fresh account, whose backend exists already."""
     assert backend.account_id == account
     return connect(account)
+
+
+@pytest.fixture
+def real_time() -> Iterator[None]:
+    """Set the clock back after a test that moves it."""
+    yield
+    drs_clock.reset()
+
+
+@pytest.fixture
+def new_server(backend: DRSBackend) -> Callable[[], str]:
+    """Factory of source servers; returns the ARN of each."""
+    return lambda: backend.add_source_server({}).arn
+
+
+@pytest.fixture
+def arn(new_server: Callable[[], str]) -> str:
+    """ARN of a source server."""
+    return new_server()
+
+
+@pytest.fixture
+def failing(backend: DRSBackend, new_server: Callable[[], str]) -> str:
+    """ARN of a source server that has no snapshots, so that its launch fails."""
+    made = new_server()
+    backend.source_servers[made.rpartition("/")[2]].snapshots.clear()
+    return made

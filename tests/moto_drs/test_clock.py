@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,13 +13,9 @@ from service.sandbox.moto_drs.clock import STEP, Clock, drs_clock
 from service.sandbox.moto_drs.models import DRSBackend
 from tests.moto_drs.conftest import Client, manual_backend
 
+pytestmark = pytest.mark.usefixtures("real_time")
+
 YEAR_S = 365 * 24 * 3600
-
-
-@pytest.fixture(autouse=True)
-def _real_time() -> Iterator[None]:
-    yield
-    drs_clock.reset()
 
 
 @given(st.lists(st.floats(0, 500)))

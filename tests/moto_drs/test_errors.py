@@ -21,6 +21,7 @@ from service.sandbox.moto_drs.exceptions import (
 )
 from service.sandbox.moto_drs.models import DRSBackend
 from service.sandbox.moto_drs.urls import url_paths
+from tests.moto_drs import plan_calls
 from tests.moto_drs.conftest import Client
 
 SERVER = {"sourceServerID": "s-00000000000000000"}
@@ -65,6 +66,7 @@ NEW_TEMPLATE = {
 # Valid parameters of each operation that needs an initialized region, and its error for unknown resources.
 CALLS: dict[str, tuple[dict[str, Any], str | None]] = {
     "associate_source_network_stack": ({**NETWORK, "cfnStackName": "our-stack"}, "ResourceNotFoundException"),
+    **plan_calls.CALLS,
     "create_extended_source_server": ({"sourceServerArn": ARN}, "UninitializedAccountException"),
     "create_launch_configuration_template": ({}, None),
     "create_replication_configuration_template": (NEW_TEMPLATE, None),
@@ -291,6 +293,7 @@ def check(caught: ClientError, error: Any, members: dict[str, Any]) -> None:
         ("start_source_network_recovery", {"sourceNetworks": [NETWORK] * 101}, "sourceNetworks"),
         ("associate_source_network_stack", NETWORK, "cfnStackName"),
         ("export_source_network_cfn_template", {"sourceNetworkID": "sn-1"}, "sourceNetworkID"),
+        *plan_calls.BAD_INPUT,
         ("tag_resource", {"resourceArn": "not-an-arn-but-long-enough", "tags": {}}, "resourceArn"),
     ],
 )  # fmt: skip

@@ -57,10 +57,12 @@ class ValidationException(ServiceException):
 class ServiceQuotaExceededException(ServiceException):
     code = "ServiceQuotaExceededException"
 
-    def __init__(self, message: str, quota_code: str, resource_type: str = "SourceServer") -> None:
+    def __init__(self, message: str, quota_code: str | None = None, resource_type: str = "SourceServer") -> None:
+        """Take the code of the quota, unless AWS publishes none."""
         super().__init__(message)
         self.resourceType = resource_type
-        self.quotaCode = quota_code
+        if quota_code is not None:
+            self.quotaCode = quota_code
         self.serviceCode = "drs"
 
 

@@ -1,7 +1,7 @@
 """DRSBackend: Elastic Disaster Recovery in one account and region.
 
 The class is built by inheritance, one module per layer: servers, staging, jobs, recovery, failback, launch,
-networks. This module adds the operations that need all layers.
+networks, plans, plan executions. This module adds the operations that need all layers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from moto.core.base_backend import BackendDict
 
 from .clock import drs_clock
 from .exceptions import ConflictException, ResourceNotFoundException
-from .networks import NetworksBackend
+from .plan_executions import PlanExecutionsBackend
 from .records import SourceServer, locked
 from .shapes import Record
 from .validation import check_tags
@@ -22,7 +22,7 @@ from .validation import check_tags
 _NEWER_REGIONS = ["ap-east-2", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-west-1", "mx-central-1"]
 
 
-class DRSBackend(NetworksBackend):
+class DRSBackend(PlanExecutionsBackend):
     """DRS in one account and region."""
 
     # Replication

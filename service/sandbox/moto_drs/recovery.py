@@ -53,7 +53,7 @@ class RecoveryBackend(JobsBackend):
 
         The operation does not model ResourceNotFoundException, so unknown ids are conflicts (inferred).
         """
-        servers = [self._launchable(server_id, snapshot) for server_id, snapshot in snapshot_of.items()]
+        servers = [self.require_launchable(server_id, snapshot) for server_id, snapshot in snapshot_of.items()]
         job = self.new_job(
             "LAUNCH",
             "START_DRILL" if is_drill else "START_RECOVERY",
@@ -72,7 +72,8 @@ class RecoveryBackend(JobsBackend):
             server.record["lifeCycle"]["lastLaunch"]["initiated"] = initiated
         return job
 
-    def _launchable(self, server_id: str, snapshot_id: str | None) -> SourceServer:
+    def require_launchable(self, server_id: str, snapshot_id: str | None) -> SourceServer:
+        """Return a server that can be launched from a snapshot, if one is given."""
         server = self.source_servers.get(server_id)
         if server is None:
             raise ConflictException("There is no such source server.", "SourceServer", server_id)

@@ -9,6 +9,7 @@ from moto.core.responses import ActionResult, EmptyResult
 
 from .launch_responses import LaunchResponses
 from .network_responses import NetworkResponses
+from .plan_responses import RecoveryPlanResponses
 from .records import SourceServer
 from .request import RecordResult, by_age, job_result, newest_first
 from .shapes import is_within
@@ -17,7 +18,7 @@ _MAX_EXTENSIBLE_PAGE_SIZE = 300
 _MAX_STAGING_ACCOUNT_PAGE_SIZE = 50
 
 
-class DRSResponse(LaunchResponses, NetworkResponses):
+class DRSResponse(LaunchResponses, NetworkResponses, RecoveryPlanResponses):
     """Handler of one request."""
 
     # Service and source servers
