@@ -97,7 +97,7 @@ class DRSBackend(PlanExecutionsBackend):
             existing.pop(key, None)
 
 
-class DRSBackends(BackendDict):
+class DRSBackends(BackendDict[DRSBackend]):
     """All backends, which the clock moves together."""
 
     def existing(self) -> Iterator[DRSBackend]:

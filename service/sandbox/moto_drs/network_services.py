@@ -74,7 +74,10 @@ def deploy_stack(account_id: str, region: str, name: str, template: Record, *, i
         )
     except ServiceException as error:
         raise StackError(str(error)) from error
-    return str(stack.resource_map[VPC_ID].physical_resource_id)
+    vpc = stack.resource_map[VPC_ID]
+    if vpc is None:
+        raise StackError(f"Stack {name} has no VPC.")
+    return str(vpc.physical_resource_id)
 
 
 def _update(stacks: CloudFormationBackend, stack: Stack, template: str) -> Stack:

@@ -37,7 +37,7 @@ def template_of(ec2: EC2Backend, vpc: VPC) -> Record:
         )
     }
     subnets = [each for each in ec2.describe_subnets() if each.vpc_id == vpc.id and _is_in(each, vpc)]
-    resources.update((_name_of(each), _subnet(each)) for each in subnets)
+    resources.update((_stack_name_of(each), _subnet(each)) for each in subnets)
     groups = [each for each in ec2.groups.get(vpc.id, {}).values() if each.name != "default"]
     for group in groups:
         resources.update(_security_group(group, {each.id for each in groups}))
@@ -62,7 +62,7 @@ def _is_in(subnet: Subnet, vpc: VPC) -> bool:
     return bool(subnet.cidr_block) and IPv4Network(subnet.cidr_block).subnet_of(IPv4Network(vpc.cidr_block))
 
 
-def _name_of(resource: Any) -> str:
+def _stack_name_of(resource: Any) -> str:
     """Return the logical name of a resource. It stays the same, so that an update changes only what differs."""
     kind, _, number = str(resource.id).partition("-")
     return {"subnet": "Subnet", "sg": "SecurityGroup", "rtb": "RouteTable"}[kind] + number
@@ -89,7 +89,7 @@ def _subnet(subnet: Subnet) -> Record:
 
 def _security_group(group: SecurityGroup, known_ids: set[str]) -> Iterator[tuple[str, Record]]:
     """Yield a group and its rules; rules are resources of their own, since groups may refer to each other."""
-    name = _name_of(group)
+    name = _stack_name_of(group)
     yield (
         name,
         _resource(
@@ -130,7 +130,7 @@ def _routes(tables: list[RouteTable], subnets: list[Subnet], gateway_id: str) ->
         destinations = [each.destination_cidr_block for each in table.routes if each.gateway_id == gateway_id]
         if not destinations:
             continue
-        name = _name_of(table)
+        name = _stack_name_of(table)
         yield name, _resource("AWS::EC2::RouteTable", table, VpcId=_VPC)
         for number, destination in enumerate(destinations, start=1):
             yield (
@@ -148,9 +148,9 @@ def _routes(tables: list[RouteTable], subnets: list[Subnet], gateway_id: str) ->
         for subnet in subnets:
             if explicit.get(subnet.id, main) is table:
                 yield (
-                    f"{_name_of(subnet)}Routes",
+                    f"{_stack_name_of(subnet)}Routes",
                     {
                         "Type": "AWS::EC2::SubnetRouteTableAssociation",
-                        "Properties": {"RouteTableId": {"Ref": name}, "SubnetId": {"Ref": _name_of(subnet)}},
+                        "Properties": {"RouteTableId": {"Ref": name}, "SubnetId": {"Ref": _stack_name_of(subnet)}},
                     },
                 )

@@ -1,0 +1,1 @@
+"""The patch that offers the DRS backend to moto, and moto's own checks of it."""

@@ -1,0 +1,1 @@
+"""Tests that go into the patch, in moto's own conventions; they run against a patched copy of moto."""
