@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from service.sandbox.draw import MAX_REPLICATING_SERVERS, Draw
 from service.sandbox.fleet import FleetError, parse_model
-from service.sandbox.fleet_models import Account, Fleet, Region, Server
+from service.sandbox.fleet_models import Account, Fleet, Hub, Region, Server
 
 __all__ = ["draw_fleet", "drawn"]
 
@@ -44,7 +44,7 @@ _MAX_STAGED: Final = MAX_REPLICATING_SERVERS * _MAX_STAGING_ACCOUNTS
 _MAX_IN_SCOPE: Final = MAX_REPLICATING_SERVERS + 2 * _MAX_STAGED
 _FEW: Final = 8  # servers of a scope that has no staging account
 _FIRST_ACCOUNT_ID: Final = 300_000_000_001
-_HUB: Final = {"account_id": "999900001111", "registered": False}
+_HUB: Final = {"account_id": "999900001111"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +60,16 @@ class _Scope:
 def draw_fleet(servers: int, *, seed: int = 1, **members: Any) -> Fleet:  # noqa: ANN401  (members of `draw`)
     """Return a fleet of so many source servers, always the same one for the same seed and members of `draw`.
 
+    Its hub is the first target account, in a region where that has servers: a client without settings sees some.
+
     Raises:
         FleetError: a member is not valid, or there is no room for so many servers within the quotas of DRS.
     """
     draw = {"servers": servers, "seed": seed, **members}
-    return drawn(parse_model(Fleet, {"hub": _HUB, "draw": draw}, "drawn fleet"))
+    fleet = drawn(parse_model(Fleet, {"hub": _HUB, "draw": draw}, "drawn fleet"))
+    first = fleet.accounts[0]
+    region = max(first.regions, key=lambda name: first.regions[name].number)
+    return fleet.model_copy(update={"hub": Hub(account_id=first.account_id, region=region, name=first.name)})
 
 
 def drawn(fleet: Fleet) -> Fleet:

@@ -71,6 +71,13 @@ def test_the_same_seed_draws_the_same_fleet_and_another_one_another() -> None:
     assert once != other
 
 
+def test_a_client_without_settings_sees_servers_of_a_drawn_fleet() -> None:
+    hub = draw_fleet(20, seed=3).hub
+    account = draw_fleet(20, seed=3).account(hub.account_id)
+    assert account is not None
+    assert account.regions[hub.region].number > 0
+
+
 def test_a_large_drawn_fleet_is_plausible() -> None:
     fleet = draw_fleet(100_000, seed=7)
     assert _total(fleet) == 100_000

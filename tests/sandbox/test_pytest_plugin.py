@@ -66,6 +66,10 @@ def test_drawn(drs_sandbox):
 def test_whole(drs_sandbox):
     assert boto3.client("sts").get_caller_identity()["Account"] == "999900001111"
 
+@pytest.mark.drs_fleet(serverz=2)
+def test_a_fleet_that_cannot_be_made(drs_sandbox):
+    pass
+
 class TestOverridden:
     @pytest.fixture
     def drs_fleet(self):
@@ -80,9 +84,11 @@ def test_the_environment_is_as_before():
     assert boto3.DEFAULT_SESSION is None
 """,
     )
-    result.assert_outcomes(passed=7)
+    result.assert_outcomes(passed=7, errors=1)
+    result.stdout.fnmatch_lines(["*serverz: no such member. Fix: *"])
 
 
+@pytest.mark.deep
 def test_a_shared_sandbox_serves_the_whole_run_beside_those_of_tests(suite: pytest.Pytester) -> None:
     result = run(
         suite,
@@ -99,19 +105,6 @@ def test_it_is_always_the_same(number, drs_shared_sandbox, drs_sandbox):
         "-n2",
     )
     result.assert_outcomes(passed=4)
-
-
-def test_a_fleet_that_cannot_be_made_fails_its_test_with_the_fix(suite: pytest.Pytester) -> None:
-    result = run(
-        suite,
-        """
-@pytest.mark.drs_fleet(serverz=2)
-def test_it(drs_sandbox):
-    pass
-""",
-    )
-    result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*serverz: no such member. Fix: *"])
 
 
 def test_a_run_without_it_imports_nothing_of_it(suite: pytest.Pytester) -> None:
