@@ -40,9 +40,23 @@ def test_a_retry_may_fail_again(client: Any, failing: str) -> None:
     execution = start(client, plan)
     minutes(3)
     for attempt in (2, 3):
+        minutes(25 * 60)  # the time limit is that of an attempt
         assert retry(client, execution, 1)["attempt"] == attempt
         minutes(2)
         assert state_of(client, execution) == ("FAILED", ["FAILED"])
+
+
+def test_a_retry_of_a_server_that_is_gone_has_no_job(client: Any, backend: DRSBackend, failing: str) -> None:
+    plan, _ = make_plan(client, servers(failing))
+    execution = start(client, plan)
+    minutes(3)
+    backend.remove_source_server(id_of(failing))
+    step = retry(client, execution, 1)
+    assert step["configuration"]["executionServerStepConfiguration"] == {
+        "servers": [{"serverArn": failing, "impactLevel": "CRITICAL"}]
+    }
+    assert execution_of(client, execution)["errorDetail"]["message"].endswith("There is no such source server.")
+    assert len(client.describe_jobs()["items"]) == 1
 
 
 def test_what_cannot_be_retried(client: Any, arn: str, failing: str) -> None:
@@ -213,4 +227,5 @@ def test_a_step_that_timed_out_can_be_skipped(client: Any, backend: DRSBackend, 
     execution = start(client, plan)
     minutes(2)
     skip(client, execution, 1)
+    assert backend.plan_execution(execution).status == "COMPLETED"  # at once, and not when somebody looks
     assert state_of(client, execution) == ("COMPLETED", ["SKIPPED"])
