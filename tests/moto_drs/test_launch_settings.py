@@ -192,15 +192,17 @@ def test_the_document_decides_the_type(client: Any, backend: DRSBackend, code: s
 
 def test_a_new_server_has_copies_of_the_actions_of_the_template(client: Any, backend: DRSBackend) -> None:
     template_id = create(client)["launchConfigurationTemplateID"]
-    client.put_launch_action(resourceId=template_id, **action(1))
+    for number in (1, 2):
+        client.put_launch_action(resourceId=template_id, **action(number))
     backend.add_source_server({"sourceServerID": ID})
+    client.delete_launch_action(resourceId=template_id, actionId=action(2)["actionId"])
     client.put_launch_action(resourceId=template_id, **action(1, name="Changed later"))
-    (copy,) = client.list_launch_actions(resourceId=ID)["items"]
-    assert copy["name"] == "Action 1"
+    copies = client.list_launch_actions(resourceId=ID)["items"]
+    assert [each["name"] for each in copies] == ["Action 1", "Action 2"]
     client.delete_launch_configuration_template(launchConfigurationTemplateID=template_id)
     with pytest.raises(client.exceptions.ResourceNotFoundException):
         client.list_launch_actions(resourceId=template_id)
-    assert len(client.list_launch_actions(resourceId=ID)["items"]) == 1
+    assert len(client.list_launch_actions(resourceId=ID)["items"]) == 2
     backend.remove_source_server(ID)
     backend.add_source_server({"sourceServerID": ID})
     assert client.list_launch_actions(resourceId=ID)["items"] == []

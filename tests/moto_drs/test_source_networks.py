@@ -385,6 +385,28 @@ def test_a_network_is_deployed_as_new_or_under_a_name(
     )
 
 
+def test_a_job_for_two_networks(client: Any, backend: DRSBackend, protected_id: str, ec2: Any, origin: str) -> None:
+    vpc = ec2.create_vpc(CidrBlock="10.5.0.0/16")["Vpc"]["VpcId"]
+    params = {"vpcID": vpc, "originAccountID": origin, "originRegion": ORIGIN_REGION}
+    other_id = client.create_source_network(**params)["sourceNetworkID"]
+    client.start_source_network_replication(sourceNetworkID=other_id)
+    backend.advance()
+    recover(client, backend, protected_id)
+    same = [{"sourceNetworkID": each, "cfnStackName": "both"} for each in (protected_id, other_id)]
+    with pytest.raises(client.exceptions.ValidationException, match="twice"):
+        client.start_source_network_recovery(sourceNetworks=same)
+    both = [{"sourceNetworkID": each} for each in (protected_id, other_id)]
+    for initiated_by, event in (
+        ("CREATE_NETWORK_RECOVERY", "DEPLOY_NETWORK_CONFIGURATION_START"),  # one of the two stacks is new
+        ("UPDATE_NETWORK_RECOVERY", "UPDATE_NETWORK_CONFIGURATION_START"),
+    ):
+        job = client.start_source_network_recovery(sourceNetworks=both)["job"]
+        assert job["initiatedBy"] == initiated_by
+        done = finish(client, backend, job["jobID"])
+        assert [each["launchStatus"] for each in done["participatingResources"]] == ["LAUNCHED"] * 2
+        assert events_of(client, job["jobID"])[1:3] == ["UPDATE_NETWORK_CONFIGURATION_START", event]
+
+
 def test_a_stack_that_cannot_be_deployed_fails_the_recovery(
     client: Any, backend: DRSBackend, protected_id: str, cloudformation: Any
 ) -> None:
@@ -430,6 +452,8 @@ def test_what_cannot_be_recovered(client: Any, backend: DRSBackend, network_id: 
     with pytest.raises(client.exceptions.ConflictException, match="not protected"):
         client.start_source_network_recovery(sourceNetworks=[entry])
     client.start_source_network_replication(sourceNetworkID=network_id)
+    with pytest.raises(client.exceptions.ConflictException, match="not protected"):
+        client.start_source_network_recovery(sourceNetworks=[entry])
     backend.advance()
     with pytest.raises(client.exceptions.ValidationException):
         client.start_source_network_recovery(sourceNetworks=[entry, entry])
@@ -533,11 +557,23 @@ def test_servers_belong_to_the_network_of_their_instance(
     assert not any("sourceNetworkID" in each for each in client.describe_source_servers()["items"])
 
 
-def test_an_exported_template_can_be_deployed(
-    client: Any, backend: DRSBackend, protected_id: str, service: Service, cloudformation: Any
+def test_an_extended_server_has_the_network_of_its_staging_server(
+    client: Any, backend: DRSBackend, new_account: Callable[[], str], network_id: str, instance_id: str
 ) -> None:
-    bucket = f"templates-{backend.account_id}"
-    s3 = service("s3", backend.account_id)
+    staging = manual_backend(new_account())
+    staging.trust(backend.account_id)
+    origin = describe(client, network_id)["sourceAccountID"]
+    arn = staging.server(server_from(staging, origin, instance_id)).arn
+    client.create_extended_source_server(sourceServerArn=arn)
+    (server,) = client.describe_source_servers()["items"]
+    assert "sourceNetworkID" not in server  # there is none in the staging account
+
+
+def test_an_exported_template_can_be_deployed(
+    client: Any, account: str, protected_id: str, service: Service, ec2: Any
+) -> None:
+    bucket = f"templates-{account}"
+    s3, cloudformation = service("s3", account), service("cloudformation", account)
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     client.create_launch_configuration_template(exportBucketArn=f"arn:aws:s3:::{bucket}")
     url = client.export_source_network_cfn_template(sourceNetworkID=protected_id)["s3DestinationUrl"]
@@ -550,8 +586,13 @@ def test_an_exported_template_can_be_deployed(
     cloudformation.create_stack(StackName="by-hand", TemplateBody=text)
     (stack,) = cloudformation.describe_stacks(StackName="by-hand")["Stacks"]
     assert stack["StackStatus"] == "CREATE_COMPLETE"
+    vpc_id = describe(client, protected_id)["sourceVpcID"]
+    ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.4.2.0/24")
     client.stop_source_network_replication(sourceNetworkID=protected_id)
+    ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.4.3.0/24")
     assert client.export_source_network_cfn_template(sourceNetworkID=protected_id)["s3DestinationUrl"] == url
+    text = s3.get_object(Bucket=bucket, Key=f"drs-{protected_id}.json")["Body"].read().decode()
+    assert ("10.4.2.0/24" in text, "10.4.3.0/24" in text) == (True, False)  # replicated until it was stopped
 
 
 def test_what_cannot_be_exported(client: Any, backend: DRSBackend, network_id: str) -> None:
