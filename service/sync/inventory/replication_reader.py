@@ -54,6 +54,11 @@ class ReplicationReader:
                 warnings.append(templates_problem(error, scope, self._scope))
         return warnings
 
+    def next_to_read(self, servers: Iterable[SourceServer]) -> list[SourceServer]:
+        """Return the servers whose configuration is read next: not tried yet, and within the budget of calls."""
+        reads_left = max(0, self._tools.settings.topology_reads_per_scope - len(self._tried))
+        return [each for each in servers if each.arn not in self._tried][:reads_left]
+
     async def configurations(
         self, servers: Iterable[SourceServer], *, share: float
     ) -> tuple[dict[str, Mapping[str, Any]], list[Problem]]:
@@ -67,8 +72,7 @@ class ReplicationReader:
             What was read, by the ARN of the server, and warnings about what could not be read.
         """
         settings = self._tools.settings
-        reads_left = max(0, settings.topology_reads_per_scope - len(self._tried))
-        todo = [each for each in servers if each.arn not in self._tried][:reads_left]
+        todo = self.next_to_read(servers)
         found: dict[str, Mapping[str, Any]] = {}
         warnings: list[Problem] = []
 

@@ -7,9 +7,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import anyio
+
 from service.aws.drs import DrsReads
 from service.errors import AwsError
-from service.fanout import fan_out
+from service.fanout import fan_out, unwrap_group
 from service.inventory.server import SourceServer
 from service.inventory.table import ItemKey
 from service.models import Problem, Scope, parse_iso
@@ -184,11 +186,8 @@ class TopologyRecorder:
         Raises:
             AwsError: one could not be written.
         """
-        warnings = await self._replication.read_templates(each.server for each in servers)
-        found, problems = await self._replication.configurations(
-            (each.server for each in servers), share=_SHARE_WHILE_LISTING
-        )
-        await self._read_source_side(each.server for each in servers if each.server.arn in found)
+        found, problems = await self._read_details([each.server for each in servers])
+        warnings: list[Problem] = []
         originals = {each.server.lineage: self._original_of(each, found.get(each.server.arn)) for each in servers}
         for each in servers:
             warnings += warnings_of_capture(each.server, originals[each.server.lineage], self._scope)
@@ -206,6 +205,26 @@ class TopologyRecorder:
                 raise outcome
             topologies[lineage] = outcome
         return warnings + problems
+
+    async def _read_details(
+        self, servers: Sequence[SourceServer]
+    ) -> tuple[dict[str, Mapping[str, Any]], list[Problem]]:
+        """Read templates, configurations and the source side of new servers side by side: none needs another's answer.
+
+        Returns:
+            The replication configurations by the ARN of their server, and warnings about what could not be read.
+        """
+        warnings: list[Problem] = []
+
+        async def read_templates() -> None:
+            warnings.extend(await self._replication.read_templates(servers))
+
+        with unwrap_group():
+            async with anyio.create_task_group() as reads:
+                reads.start_soon(read_templates)
+                reads.start_soon(self._read_source_side, self._replication.next_to_read(servers))
+                found, problems = await self._replication.configurations(servers, share=_SHARE_WHILE_LISTING)
+        return found, warnings + problems
 
     def _original_of(self, scanned: ScannedServer, configuration: Mapping[str, Any] | None = None) -> dict[str, Any]:
         original = capture(
