@@ -11,18 +11,14 @@ from service.sandbox.faults import Faults
 from service.sandbox.fleet_models import Account, Fleet
 from service.sandbox.moto_drs.launch import LaunchConfigurationTemplate
 from service.sandbox.moto_drs.network_replication import SourceNetwork
+from service.sandbox.moto_drs.plans import RecoveryPlan, RecoveryPlanStep
 from service.sandbox.moto_drs.records import Job, RecoveryInstance, ReplicationConfigurationTemplate, SourceServer
 from service.sandbox.saved_scopes import NOT_SAVED, SavedScope
 
 __all__ = ["DRS_MEMBERS", "exported", "restore_drs", "restore_instances", "saved_drs", "saved_instances"]
 
 _EC2_STATES: Final = {"pending": "running", "stopping": "stopped", "shutting-down": "terminated"}
-DRS_MEMBERS: Final = frozenset(
-    {
-        *("initialized", "trusted_accounts", "templates", "servers", "recovery_instances", "jobs"),
-        *("launch_templates", "launch_actions", "source_networks"),
-    }
-)
+DRS_MEMBERS: Final = frozenset(SavedScope.model_fields) - {"account_id", "region", "numbers", "instances"}
 """Members of a saved scope that are for DRS."""
 Members = dict[str, Any]
 
@@ -71,6 +67,10 @@ def saved_drs(backend: Any) -> Members:  # noqa: ANN401  (moto is untyped)
         "recovery_instances": [_recovery_instance(each) for each in backend.recovery_instances.values()],
         "jobs": [
             {"record": each.record, "log": each.log_items} for each in backend.jobs.values() if not each.is_active
+        ],
+        "recovery_plans": [
+            {"record": each.record, "steps": [step.record for step in each.steps]}
+            for each in backend.recovery_plans.values()
         ],
     }
     return {name: value for name, value in members.items() if value}
@@ -146,6 +146,11 @@ def restore_drs(saved: SavedScope, backend: Any) -> None:  # noqa: ANN401  (moto
         job = Job(deepcopy(dict(done.record)), begin=_never, finish=_never)
         job.log_items = _copies(done.log)
         backend.jobs[job.job_id] = job
+    for planned in saved.recovery_plans:
+        plan = RecoveryPlan(deepcopy(dict(planned.record)))
+        plan.steps = [RecoveryPlanStep(plan, record) for record in _copies(planned.steps)]
+        backend.recovery_plans[plan.arn] = plan
+        backend.recovery_plan_steps.update((step.arn, step) for step in plan.steps)
 
 
 def _copies(records: Iterable[Mapping[str, Any]]) -> list[Members]:

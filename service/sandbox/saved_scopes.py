@@ -16,13 +16,14 @@ __all__ = [
     "SavedJob",
     "SavedNetwork",
     "SavedRecoveryInstance",
+    "SavedRecoveryPlan",
     "SavedScope",
     "SavedServer",
 ]
 
 NOT_SAVED: Final = (
     "jobs in progress",
-    "recovery plans and their executions, and by how much the clock of DRS was moved",
+    "executions of recovery plans, and by how much the clock of DRS was moved",
     "rows of tables, beyond those that the fleet declares",
     "sessions of roles, call counts, recorded invocations, and which declared failures have happened",
     "roles, stacks, functions and whatever else was created through other services than DRS",
@@ -66,6 +67,14 @@ def _network_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return _with_members(record, ("sourceNetworkID", "arn", "tags", "replicationStatus", *origin))
 
 
+def _plan_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _with_members(record, ("recoveryPlanArn", "name", "status", "tags"))
+
+
+def _step_record(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _with_members(record, ("recoveryPlanStepArn", "stepName", "stepOrder", "configuration"))
+
+
 class SavedServer(Strict):
     """Source server: its record and configurations in wire format."""
 
@@ -97,6 +106,13 @@ class SavedNetwork(Strict):
 
     record: Annotated[Mapping[str, Any], AfterValidator(_network_record)]
     template: Mapping[str, Any] | None = None
+
+
+class SavedRecoveryPlan(Strict):
+    """Recovery plan: its record and those of its steps, in their order, in wire format."""
+
+    record: Annotated[Mapping[str, Any], AfterValidator(_plan_record)]
+    steps: tuple[Annotated[Mapping[str, Any], AfterValidator(_step_record)], ...] = ()
 
 
 class SavedInstance(Strict):
@@ -134,4 +150,5 @@ class SavedScope(Strict):
     servers: tuple[SavedServer, ...] = ()
     recovery_instances: tuple[SavedRecoveryInstance, ...] = ()
     jobs: tuple[SavedJob, ...] = ()
+    recovery_plans: tuple[SavedRecoveryPlan, ...] = ()
     instances: tuple[SavedInstance, ...] = Field((), description="EC2 instances")
