@@ -90,6 +90,7 @@ def test_a_step_from_creation_to_deletion(client: Any, backend: DRSBackend, serv
     )["recoveryPlanStep"]
     assert (changed["stepName"], changed["configuration"]) == ("Caches", servers(optional=[other]))
     assert changed["updatedAt"] > changed["createdAt"] == step["createdAt"]
+    assert plan_of(client, plan_arn)["updatedAt"] >= changed["updatedAt"]
     with pytest.raises(client.exceptions.ValidationException, match="type of a step"):
         client.update_recovery_plan_step(recoveryPlanStepArn=arn, configuration=wait(5))
     assert client.get_recovery_plan_step(recoveryPlanStepArn=arn)["recoveryPlanStep"] == changed
@@ -221,6 +222,8 @@ def test_a_repeated_request_makes_nothing_new(client: Any, server: str) -> None:
     assert again["recoveryPlanStepArn"] != made["recoveryPlanStepArn"]
 
     client.delete_recovery_plan(recoveryPlanArn=arn)
+    with pytest.raises(client.exceptions.ResourceNotFoundException):
+        client.create_recovery_plan_step(**step)
     assert client.create_recovery_plan(**plan)["recoveryPlan"]["recoveryPlanArn"] != arn
 
 
