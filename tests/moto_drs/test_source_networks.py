@@ -510,7 +510,7 @@ def test_what_cannot_be_associated(client: Any, backend: DRSBackend, network_id:
 @pytest.fixture
 def instance_id(ec2: Any, vpc_id: str) -> str:
     subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc_id]}])["Subnets"]
-    image = ec2.describe_images()["Images"][0]["ImageId"]
+    image = ec2.register_image(Name="own", RootDeviceName="/dev/sda1")["ImageId"]  # a sandbox turns moto's own ones off
     launched = ec2.run_instances(ImageId=image, SubnetId=subnets[0]["SubnetId"], MinCount=1, MaxCount=1)
     return str(launched["Instances"][0]["InstanceId"])
 
