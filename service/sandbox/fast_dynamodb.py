@@ -28,7 +28,7 @@ from moto.dynamodb.responses import DynamoHandler
 from service.sandbox.fast_expressions import register_fast_expressions
 from service.sandbox.transactions import CompletedTransactions, FastBackend, check_request
 
-__all__ = ["FastTable", "register_fast_dynamodb", "use_fast_queries"]
+__all__ = ["FastTable", "is_fast_dynamodb_registered", "register_fast_dynamodb", "use_fast_queries"]
 
 _READ_OPERATIONS: Final = frozenset({"GetItem", "BatchGetItem", "Query", "Scan"})
 _WRITE_OPERATIONS: Final = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"})
@@ -126,6 +126,11 @@ def register_fast_dynamodb() -> None:
 def use_fast_queries(table: Table) -> None:
     """Make an existing table use the fast index queries; its items stay."""
     table.__class__ = FastTable
+
+
+def is_fast_dynamodb_registered() -> bool:
+    """Whether moto's DynamoDB was replaced in this process."""
+    return tables.Item is FastItem
 
 
 @dataclass(frozen=True, slots=True)

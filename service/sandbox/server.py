@@ -20,19 +20,16 @@ from service.sandbox.call_counter import CallCount
 from service.sandbox.clients import Clients
 from service.sandbox.control_api import ControlApi
 from service.sandbox.dispatcher import Dispatcher
-from service.sandbox.fast_dynamodb import register_fast_dynamodb
 from service.sandbox.faults import Faults
 from service.sandbox.fleet import FleetError, parse_model
 from service.sandbox.fleet_draw import drawn
 from service.sandbox.fleet_models import Fleet, Fragment
 from service.sandbox.identity_store import administrator_key
-from service.sandbox.integrations import register_update_integration
 from service.sandbox.lambda_functions import Invocation
 from service.sandbox.listener import Listener, ListenerError
+from service.sandbox.moto_changes import MotoChangeError, change_moto
 from service.sandbox.moto_drs.clock import drs_clock
-from service.sandbox.moto_drs.register import register
 from service.sandbox.seeder import Seeder
-from service.sandbox.stacks import register_stacks
 from service.sandbox.tables import table_environment
 
 __all__ = ["Sandbox", "SandboxError", "serve", "serve_forever"]
@@ -64,10 +61,10 @@ class Sandbox:
         # Machine images are not needed here, and moto would load thousands in each scope that has instances.
         os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
         fleet = drawn(fleet)
-        register()
-        register_fast_dynamodb()
-        register_stacks()
-        register_update_integration()
+        try:
+            change_moto()
+        except MotoChangeError as error:
+            raise SandboxError(str(error)) from error
         self._address = host, port
         self._listener: Listener | None = None
         self._clients = Clients()

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from moto.dynamodb.models import dynamodb_backends
 
-from service.sandbox.fast_dynamodb import use_fast_queries
+from service.sandbox.fast_dynamodb import is_fast_dynamodb_registered, use_fast_queries
 from service.sandbox.fleet_models import Account, Fleet, Tables
 
 __all__ = ["create_tables", "put_account_rows", "put_hub_row", "table_environment"]
@@ -71,7 +71,8 @@ def create_tables(fleet: Fleet) -> None:
             deletion_protection_enabled=False,
             warm_throughput=None,
         )
-        use_fast_queries(backend.get_table(name))
+        if is_fast_dynamodb_registered():
+            use_fast_queries(backend.get_table(name))
         backend.update_time_to_live(name, {"AttributeName": "TTL", "Enabled": True})
 
 
