@@ -19,7 +19,7 @@ from service.cli.sandbox_command import (
     export_file,
     run_within,
 )
-from service.sandbox.client_environment import leave_aws
+from service.client_environment import leave_aws
 
 if TYPE_CHECKING:
     from service.sandbox.fleet_models import Fleet

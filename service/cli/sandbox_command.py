@@ -14,8 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from service.client_environment import OVERRIDING, merged
 from service.errors import DrsSyncError
-from service.sandbox.client_environment import OVERRIDING, merged
 
 __all__ = [
     "CommandError",

@@ -82,7 +82,7 @@ def _started(source: FleetSource) -> Sandbox:
 @contextmanager
 def _away_from_aws() -> Iterator[pytest.MonkeyPatch]:
     """Leave out the variables that lead clients elsewhere: with a profile that does not exist, not even moto loads."""
-    from service.sandbox.client_environment import overriding_names  # noqa: PLC0415 - a run without it is not slower
+    from service.client_environment import overriding_names  # noqa: PLC0415 - a run without it is not slower
 
     with pytest.MonkeyPatch.context() as patch:
         for name in overriding_names([*os.environ]):

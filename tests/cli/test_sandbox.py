@@ -87,6 +87,26 @@ def test_options_that_do_not_fit_are_refused(arguments: list[str], expected: str
     assert expected in json.loads(done.stdout)["message"]
 
 
+@pytest.mark.parametrize("arguments", [("sandbox", "--", "true"), ("demo",)])
+def test_where_the_sandbox_is_left_out_the_command_says_what_to_install(arguments: tuple[str, ...]) -> None:
+    """The image and the packages of the functions have everything but `service/sandbox`."""
+    code = (
+        "import sys; sys.modules['service.sandbox'] = None\n"
+        "from service.cli.command_line import main\n"
+        f"sys.argv = ['drs-sync', *{arguments}]\n"
+        "sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **command.CHECKOUT},
+    )
+    assert done.returncode == 2, done.stderr
+    assert json.loads(done.stdout)["message"] == "the sandbox is not installed. Fix: pip install 'drs-sync[sandbox]'"
+
+
 def test_a_profile_is_taken_before_and_after_the_command() -> None:
     for arguments in (("--profile", "nobody-has-this", "servers"), ("servers", "--profile=nobody-has-this")):
         done = drs_sync(*arguments)

@@ -15,15 +15,8 @@ from service.cli.sandbox_command import (
     environment_text,
     run_within,
 )
-from service.sandbox.client_environment import merged
 
 SANDBOX: Final = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "PROJECT_NAME": "it's $HOME"}
-
-
-def test_nothing_of_the_own_environment_leads_a_command_out_of_the_sandbox() -> None:
-    own = {"PATH": "/bin", "AWS_PROFILE": "prod", "AWS_SESSION_TOKEN": "t", "AWS_ENDPOINT_URL_DRS": "https://real"}
-    own |= {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true", "PROJECT_NAME": "mine"}
-    assert merged(own, SANDBOX) == {"PATH": "/bin", **SANDBOX}
 
 
 def test_a_shell_reads_the_file_as_it_was_meant() -> None:
