@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import json
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import boto3
 import pytest
@@ -19,6 +14,7 @@ from aiobotocore.session import AioSession
 from botocore import xform_name
 
 from service.sandbox.moto_drs import drs_backends
+from tests.moto_drs.aws_cli import CliClient, cli_environment
 from tests.moto_drs.conftest import REGION, Client, Keys, manual_backend
 from tests.moto_drs.walk import Call, World, walk
 
@@ -77,35 +73,8 @@ async def test_aiobotocore(world: World, endpoint: str, keys: Keys) -> None:
         assert called == set(client.meta.service_model.operation_names)
 
 
-@pytest.fixture
-def aws(world: World, endpoint: str, keys: Keys, tmp_path: Path) -> Iterator[Callable[[Call], dict[str, Any]]]:
-    """Run a command of the AWS CLI in this process: 70 processes would take two minutes."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    variables = {
-        **{name.upper(): value for name, value in keys(world.backend.account_id).items()},
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-        "AWS_MAX_ATTEMPTS": "1",
-    }
-
-    def run(call: Call) -> dict[str, Any]:
-        command = xform_name(call.operation, "-")
-        out, err = io.StringIO(), io.StringIO()
-        with redirect_stdout(out), redirect_stderr(err):
-            code = driver.main(["drs", command, "--cli-input-json", json.dumps(call.params), "--output", "json"])
-        assert code == 0, f"{command}: {err.getvalue()}"
-        return dict(json.loads(out.getvalue() or "{}"))
-
-    with patch.dict(os.environ, {**own, **variables}, clear=True):
-        from awscli import clidriver  # noqa: PLC0415 - the import changes the environment
-
-        os.environ["AWS_DATA_PATH"] = str(Path(clidriver.__file__).parent / "data")
-        driver = clidriver.create_clidriver()
-        yield run
-
-
 @pytest.mark.deep
-def test_the_aws_cli(world: World, aws: Callable[[Call], dict[str, Any]]) -> None:
-    assert len(play(world, aws)) == 70
+def test_the_aws_cli(world: World, endpoint: str, keys: Keys, tmp_path: Path) -> None:
+    with cli_environment(endpoint, tmp_path):
+        client = CliClient(keys(world.backend.account_id))
+        assert len(play(world, lambda call: client.call(call.operation, call.params))) == 70
