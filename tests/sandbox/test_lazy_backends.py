@@ -105,7 +105,7 @@ def _running(ids: list[str]) -> Iterator[Sandbox]:
                 "account_id": target,
                 "staging_accounts": [staging],
                 "regions": {
-                    "us-west-2": {**region, "extended_from": [{"account_id": staging, "count": 2}]},
+                    "us-west-2": {**region, "extended_from": [{"account_id": staging}]},  # all of them
                     "eu-west-1": {"servers": 1},
                 },
             },
@@ -170,6 +170,47 @@ def test_threads_that_come_first_see_whole_scopes(sandbox: Sandbox, client: Clie
     for thread in threads:
         thread.join()
     assert sorted(counts) == [3] * 4 + [7] * 4
+
+
+class _WatchedLock:
+    """A lock that tells when somebody comes to it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self.comes = threading.Event()
+
+    def __enter__(self) -> None:
+        self.comes.set()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_a_thread_that_comes_while_a_scope_is_made_waits_for_it() -> None:
+    lock, begun, end = _WatchedLock(), threading.Event(), threading.Event()
+    account, seen = LazyAccount(drs_backends, new_account_id(), lock), []
+
+    def make(backend: Any) -> None:
+        begun.set()
+        end.wait()
+        backend.add_source_server({})
+
+    def come() -> None:
+        seen.append(len(account["us-west-2"].source_servers))
+        lock.comes.set()  # without waiting
+
+    account.fill("us-west-2", make)
+    first, second = threading.Thread(target=come), threading.Thread(target=come)
+    first.start()
+    begun.wait()
+    lock.comes.clear()
+    second.start()
+    lock.comes.wait()
+    end.set()
+    first.join()
+    second.join()
+    assert seen == [1, 1]
 
 
 def test_a_scope_that_cannot_be_made_fails_at_each_use(sandbox: Sandbox) -> None:
