@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from markdown_it import MarkdownIt
@@ -17,9 +17,15 @@ from tests.operations.page import ROOT, blocks
 from tests.support.command import CHECKOUT
 from tests.support.shims import Shims
 
+
+def fences(text: str) -> list[Any]:
+    """Return the code blocks of a page's text."""
+    return [each for each in MarkdownIt("commonmark").parse(text) if each.type == "fence"]
+
+
 PAGE: Final = (ROOT / "docs" / "sandbox.md").read_text()
 _EXAMPLES: Final = PAGE[: PAGE.index("## Fixtures")]
-_FENCES: Final = [each for each in MarkdownIt("commonmark").parse(PAGE) if each.type == "fence"]
+_FENCES: Final = fences(PAGE)
 _FILES: Final = {
     match[1]: each.content for each in _FENCES if (match := re.match(r"# ([\w.]+\.(?:py|yaml))\n", each.content))
 }
@@ -49,7 +55,9 @@ def test_the_page_has_ten_examples_and_each_is_run() -> None:
     assert {each.content for each in python} == {text for name, text in _FILES.items() if name.endswith(".py")}
 
 
-def test_the_tests_of_the_page_pass(folder: Path) -> None:
+def test_the_tests_of_the_page_and_of_the_readme_pass(folder: Path) -> None:
+    (readme,) = [each.content for each in fences((ROOT / "README.md").read_text()) if each.info == "python"]
+    (folder / "test_readme.py").write_text(f"import boto3\nimport pytest\n\n{readme}")
     plugin = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "service.sandbox.pytest_plugin"}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--strict-markers", "-W", "error", "-p", "no:cacheprovider"],
@@ -60,7 +68,7 @@ def test_the_tests_of_the_page_pass(folder: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert f"{len(_TESTS)} passed" in done.stdout
+    assert f"{len(_TESTS) + 1} passed" in done.stdout
 
 
 def test_the_script_of_the_page_prints_ten_servers(folder: Path) -> None:
