@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
+
+import botocore
 
 from tests.deploy.templates import Template, names, template
 from tests.operations.page import ROOT
@@ -31,7 +35,11 @@ def _options_of_aws(commands: list[list[str]]) -> list[list[str]]:
     if not commands:
         return []
     program = [sys.executable, "-m", "tests.operations.aws_options"]
-    done = subprocess.run(program, input=json.dumps(commands).encode(), stdout=subprocess.PIPE, check=True, cwd=ROOT)
+    # The SDK's models come after the CLI's own, which have no recovery plans yet.
+    environment = {**os.environ, "AWS_DATA_PATH": str(Path(botocore.__file__).parent / "data")}
+    done = subprocess.run(
+        program, input=json.dumps(commands).encode(), stdout=subprocess.PIPE, check=True, cwd=ROOT, env=environment
+    )
     answers: list[list[str]] = json.loads(done.stdout)
     return answers
 
