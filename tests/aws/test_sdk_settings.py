@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore import useragent
 
 from service.aws.client import AwsClient
 from service.errors import AwsError, ConfigurationError
@@ -90,3 +92,26 @@ async def test_profiles_that_cannot_be_read_give_no_credentials(
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+async def test_the_user_agent_of_the_sdk_is_not_put_together_for_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = 0
+    put_together = useragent.modify_components
+
+    def counted(components: Any) -> Any:
+        nonlocal made
+        made += 1
+        return put_together(components)
+
+    monkeypatch.setenv("AWS_SDK_UA_APP_ID", "recovery-desk")
+    monkeypatch.setattr(useragent, "modify_components", counted)
+    async with scripted_aws(lambda _: answer({"items": []}), monkeypatch) as aws, AwsClient(Settings(), _now) as client:
+        made_at = [
+            (await client.hub().call("drs", "DescribeSourceServers", {}, region="us-east-1"), made)[1] for _ in range(3)
+        ]
+    agents = {request.headers["user-agent"] for request in aws.requests}
+    assert len(aws.requests) == 3
+    assert len(set(made_at)) == 1, "at the creation of the client only"
+    (agent,) = agents
+    assert "ua/2.1" in agent
+    assert "app/recovery-desk" in agent
