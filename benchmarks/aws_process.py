@@ -57,6 +57,10 @@ class AwsProcess:
         """Reset the call counts."""
         self._request("DELETE", "calls")
 
+    def make_servers(self) -> None:
+        """Let the sandbox make all servers and instances now: otherwise the first measured request of a scope waits."""
+        self._request("GET", "fleet")  # an export needs them all
+
     def prepare(self, command: str) -> None:
         """Run a command of drs-sync without measuring it.
 
@@ -94,7 +98,10 @@ def opened(fleet: Fleet | Estate) -> Iterator[AwsProcess]:
             ready = _first_document(process)
             if ready is None:
                 raise AwsProcessError(f"the simulated AWS did not start: {log.read_text(encoding='utf-8')[-2000:]}")
-            yield AwsProcess(ready["endpoint"], ready["environment"])
+            aws = AwsProcess(ready["endpoint"], ready["environment"])
+            if not isinstance(fleet, Estate):
+                aws.make_servers()
+            yield aws
         finally:
             process.terminate()
             process.communicate()
