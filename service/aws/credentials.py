@@ -21,12 +21,14 @@ from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.handlers import BUILTIN_HANDLERS, REGISTER_FIRST, REGISTER_LAST
 
 from service.aws.credential_chain import credential_chain
 from service.aws.credential_errors import CredentialSourceError, explain, late
 from service.aws.credential_source import SourceFacts, log_in_again
 from service.aws.parsers import ParserFactory
 from service.aws.service_models import DeclaredModels, models_in
+from service.aws.session_events import SharedAliases, is_needed
 from service.errors import AwsError
 from service.models import Now
 from service.settings import Settings
@@ -97,6 +99,18 @@ class HubSession(AioSession):
         self._loading = anyio.Lock()
         self._failures = 0
         self._last_failure: CredentialSourceError | None = None
+
+    def _register_builtin_handlers(self, events: Any) -> None:  # noqa: ANN401, ARG002 - untyped in the SDK
+        """Register what clients of ours may need of the SDK's handlers."""
+        self._events = SharedAliases(self._original_handler)
+        register = {
+            None: self._events.register,
+            REGISTER_FIRST: self._events.register_first,
+            REGISTER_LAST: self._events.register_last,
+        }
+        for event_name, handler, *order in BUILTIN_HANDLERS:
+            if is_needed(event_name):
+                register[order[0] if order else None](event_name, handler)
 
     def _register_data_loader(self) -> None:
         """Load the SDK's service models once per process instead of once per session."""
