@@ -156,7 +156,7 @@ def test_the_check_command_runs_targets_that_exist() -> None:
     assert steps == [
         "-j3 check deploy-check docs",
         "test BUDGETS=--check-budgets",
-        "test-deep BUDGETS=--check-budgets ONE_OF=12 ONE_OF_FILES=3",
+        "test-deep BUDGETS=--check-budgets ONE_OF=20 ONE_OF_FILES=5",
         'mutants MUTANTS="--sample 10"',
         "bench-short",
     ]
