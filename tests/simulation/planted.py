@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from contextvars import ContextVar
 from dataclasses import replace
@@ -12,7 +12,7 @@ from unittest.mock import patch
 from service import errors
 from service.aws.attribute_values import encode
 from service.aws.drs import DrsReader
-from service.aws.dynamodb_write import Table
+from service.aws.dynamodb import TableReader
 from service.error_classes import ErrorClass
 from service.error_codes import classify
 from service.errors import AwsError
@@ -114,15 +114,8 @@ def _cache_never_invalidated() -> AbstractContextManager[Any]:
 
 
 def _unprocessed_ignored() -> AbstractContextManager[Any]:
-    """Unprocessed items of a batch are not sent again."""
-
-    async def put_many(self: Table, items: Iterable[Mapping[str, Any]]) -> None:
-        requests = [{"PutRequest": {"Item": encode(item)}} for item in items]
-        for start in range(0, len(requests), 25):
-            chunk = requests[start : start + 25]
-            await self.call("BatchWriteItem", {"RequestItems": {self.name: chunk}}, named=False)
-
-    return patch.object(Table, "put_many", put_many)
+    """What a batch leaves unprocessed, items or keys, is not sent again."""
+    return patch.object(TableReader, "unprocessed", lambda *_: [])
 
 
 def _lock_without_condition() -> AbstractContextManager[Any]:
