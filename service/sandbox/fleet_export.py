@@ -24,10 +24,7 @@ Members = dict[str, Any]
 
 
 def exported(fleet: Fleet, faults: Faults, scopes: Iterable[SavedScope]) -> Members:
-    """Return the document of a fleet with other faults and the contents of scopes. Pure.
-
-    Whoever reads it gets the same fleet.
-    """
+    """Return the document of a fleet with other faults and the contents of scopes. Loaded, it is that fleet. Pure."""
     saved = list(scopes)
     initialized = {(each.account_id, each.region) for each in saved if each.initialized}
     return {

@@ -215,7 +215,7 @@ class Sandbox:
         self._seeder.set_auto_advance(is_on=is_on)
 
     def export(self) -> dict[str, Any]:
-        """Return a fleet document, for a fleet file: whoever starts it has the accounts, servers and faults of now.
+        """Return a fleet document, for a file: a sandbox that loads it has the present accounts, servers and faults.
 
         Its member `not_saved` names what it does not have. Each scope that nothing has used yet is made for it.
         """

@@ -186,8 +186,7 @@ class TopologyRecorder:
         Raises:
             AwsError: one could not be written.
         """
-        found, problems = await self._read_details([each.server for each in servers])
-        warnings: list[Problem] = []
+        found, warnings = await self._read_details([each.server for each in servers])
         originals = {each.server.lineage: self._original_of(each, found.get(each.server.arn)) for each in servers}
         for each in servers:
             warnings += warnings_of_capture(each.server, originals[each.server.lineage], self._scope)
@@ -196,7 +195,7 @@ class TopologyRecorder:
         for each in servers:
             outcome = captured[each.server.lineage]
             if isinstance(outcome, AwsError):  # its configuration, the one part of it without a limit, may be too large
-                problems.append(problem_of_server(each.server.server_id, outcome))
+                warnings.append(problem_of_server(each.server.server_id, outcome))
                 refused.append(each)
             else:
                 topologies[each.server.lineage] = outcome
@@ -204,7 +203,7 @@ class TopologyRecorder:
             if isinstance(outcome, AwsError):
                 raise outcome
             topologies[lineage] = outcome
-        return warnings + problems
+        return warnings
 
     async def _read_details(
         self, servers: Sequence[SourceServer]
